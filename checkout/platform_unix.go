@@ -1,0 +1,14 @@
+//go:build unix
+
+package checkout
+
+import (
+	"errors"
+	"syscall"
+)
+
+// forbiddenHere are the characters of a Path that no file name may hold here.
+const forbiddenHere = ""
+
+// isNotDirectory tells whether a component of a path is a file.
+func isNotDirectory(err error) bool { return errors.Is(err, syscall.ENOTDIR) }

@@ -1,0 +1,8 @@
+//go:build !linux
+
+package checkout
+
+import "os"
+
+// syncFileSystem tells that there is no such call here.
+func syncFileSystem(*os.Root) (bool, error) { return false, nil }
