@@ -77,7 +77,9 @@ func (s *Store) copyIn(ctx context.Context, path string, expected cas.Blob) erro
 // linkedTemp is a temporary file whose bytes were there before.
 type linkedTemp struct{ *os.File }
 
-func (t *linkedTemp) Write([]byte) (int, error) { return 0, errors.New("an adopted file is not written to") }
+func (t *linkedTemp) Write([]byte) (int, error) {
+	return 0, errors.New("an adopted file is not written to")
+}
 
 func (t *linkedTemp) reserve(int64) error { return nil }
 

@@ -246,6 +246,23 @@ func (v *heldVolume) syncDir(dir string) error {
 	return <-v.result
 }
 
+// wantHidden checks that a blob whose file has its name is not told of.
+func wantHidden(t *testing.T, store *Store, blob cas.Blob, when string) {
+	t.Helper()
+	if _, err := os.Stat(store.Path(blob.Digest)); err != nil {
+		t.Errorf("%s the name is not there, so that this test shows nothing: %v", when, err)
+	}
+	if isHeld(t, store, blob) {
+		t.Errorf("%s Stat tells of the blob", when)
+	}
+	if r, err := store.Open(t.Context(), blob.Digest); !errors.Is(err, cas.ErrNotFound) {
+		t.Errorf("%s Open gives %v, %v", when, r, err)
+	}
+	if err := store.List(t.Context(), cas.Digest{}, func(b cas.Blob) error { return errors.New("listed") }); err != nil {
+		t.Errorf("%s List: %v", when, err)
+	}
+}
+
 func TestBlobIsHiddenUntilItsNameIsDurable(t *testing.T) {
 	volume := &heldVolume{reached: make(chan struct{}), result: make(chan error)}
 	store, err := openOn(volume, t.TempDir())
@@ -259,22 +276,6 @@ func TestBlobIsHiddenUntilItsNameIsDurable(t *testing.T) {
 		_, err := castest.Put(t.Context(), store, content)
 		committed <- err
 	}
-	hidden := func(when string) {
-		t.Helper()
-		if _, err := os.Stat(store.Path(blob.Digest)); err != nil {
-			t.Errorf("%s the name is not there, so that this test shows nothing: %v", when, err)
-		}
-		if isHeld(t, store, blob) {
-			t.Errorf("%s Stat tells of the blob", when)
-		}
-		if r, err := store.Open(t.Context(), blob.Digest); !errors.Is(err, cas.ErrNotFound) {
-			t.Errorf("%s Open gives %v, %v", when, r, err)
-		}
-		if err := store.List(t.Context(), cas.Digest{}, func(b cas.Blob) error { return errors.New("listed") }); err != nil {
-			t.Errorf("%s List: %v", when, err)
-		}
-	}
-
 	syncing := func() {
 		t.Helper()
 		select {
@@ -286,12 +287,12 @@ func TestBlobIsHiddenUntilItsNameIsDurable(t *testing.T) {
 
 	go commit()
 	syncing()
-	hidden("before the sync")
+	wantHidden(t, store, blob, "before the sync")
 	volume.result <- syscall.EIO
 	if err := <-committed; !errors.Is(err, syscall.EIO) {
 		t.Errorf("commit whose sync failed: %v, want EIO", err)
 	}
-	hidden("after a failed sync")
+	wantHidden(t, store, blob, "after a failed sync")
 	if store.ledger.allSettled() {
 		t.Error("after a failed sync the store would be marked as closed in order")
 	}

@@ -13,10 +13,15 @@ import (
 	"hayloft/cas"
 )
 
-// Target is a store as a sender sees it.
-type Target interface {
+// Asker tells what a store lacks.
+type Asker interface {
 	// Lacking returns those of the blobs that the store does not hold, each once.
 	Lacking(ctx context.Context, blobs []cas.Blob) ([]cas.Blob, error)
+}
+
+// Target is a store as a sender sees it.
+type Target interface {
+	Asker
 	// Upload stores a blob durably. open may be called more than once; progress is told of every piece that was read.
 	// sent is false when the store had the blob by now.
 	Upload(ctx context.Context, blob cas.Blob, open func() (io.ReadCloser, error), progress func(n int)) (sent bool, err error)
@@ -51,14 +56,14 @@ type Options struct {
 const DefaultParallel = 16
 
 // Plan says what [Send] would send.
-func Plan(ctx context.Context, target Target, sources []Source) (Report, error) {
+func Plan(ctx context.Context, target Asker, sources []Source) (Report, error) {
 	report, lacking, _, err := ask(ctx, target, sources)
 	report.BlobsSent, report.BytesSent = len(lacking), total(lacking)
 	return report, err
 }
 
 // ask finds out which of the sources are lacking.
-func ask(ctx context.Context, target Target, sources []Source) (Report, []cas.Blob, map[cas.Blob]Source, error) {
+func ask(ctx context.Context, target Asker, sources []Source) (Report, []cas.Blob, map[cas.Blob]Source, error) {
 	bySize := distinct(sources)
 	report := Report{Blobs: len(bySize)}
 	blobs := make([]cas.Blob, 0, len(bySize))
@@ -128,16 +133,24 @@ func distinct(sources []Source) []Source {
 	return one
 }
 
-// store sends into a store of this process.
-type store struct{ cas.Store }
+// In asks a store of this process, for [Plan]; it need not be open for writing.
+func In(s cas.Stater) Asker { return asked{s} }
+
+type asked struct{ cas.Stater }
+
+func (a asked) Lacking(ctx context.Context, blobs []cas.Blob) ([]cas.Blob, error) {
+	held := make(map[cas.Blob]bool)
+	err := a.Stat(ctx, blobs, func(b cas.Blob) error { held[b] = true; return nil })
+	return slices.DeleteFunc(slices.Clone(blobs), func(b cas.Blob) bool { return held[b] }), err
+}
 
 // Into makes a store of this process a target.
-func Into(s cas.Store) Target { return store{s} }
+func Into(s cas.Store) Target { return store{asked{s}, s} }
 
-func (s store) Lacking(ctx context.Context, blobs []cas.Blob) ([]cas.Blob, error) {
-	held := make(map[cas.Blob]bool)
-	err := s.Stat(ctx, blobs, func(b cas.Blob) error { held[b] = true; return nil })
-	return slices.DeleteFunc(slices.Clone(blobs), func(b cas.Blob) bool { return held[b] }), err
+// store sends into a store of this process.
+type store struct {
+	asked
+	to cas.Creator
 }
 
 func (s store) Upload(ctx context.Context, blob cas.Blob, open func() (io.ReadCloser, error), progress func(int)) (bool, error) {
@@ -146,7 +159,7 @@ func (s store) Upload(ctx context.Context, blob cas.Blob, open func() (io.ReadCl
 		return false, err
 	}
 	defer from.Close() //nolint:errcheck // It was only read.
-	w, err := s.Create(ctx, blob.Size)
+	w, err := s.to.Create(ctx, blob.Size)
 	if err != nil {
 		return false, err
 	}

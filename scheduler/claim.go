@@ -1,0 +1,111 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Claim gives the worker a task. Without work it waits for up to wait and then returns [ErrNoWork]. It returns
+// [StatusRequested] when the worker shall go to another status first, and [ErrNotAwake] when it is not awake.
+//
+// A task that is active on this worker is given again, under a new claim number: the worker has forgotten it.
+func (s *Scheduler) Claim(ctx context.Context, id WorkerID, wait time.Duration) (Assignment, error) {
+	a, err := s.tryClaim(ctx, id)
+	if wait <= 0 || !errors.Is(err, ErrNoWork) {
+		return a, err
+	}
+	deadline := time.NewTimer(wait)
+	defer deadline.Stop()
+	me := s.waiting.join(id, true)
+	defer func() { s.waiting.leave(me, err == nil) }()
+	for {
+		a, err = s.tryClaim(ctx, id)
+		if !errors.Is(err, ErrNoWork) {
+			return a, err
+		}
+		s.waiting.passOn()
+		select {
+		case <-me.woken:
+		case <-deadline.C:
+			return Assignment{}, err
+		case <-ctx.Done():
+			err = ctx.Err()
+			return Assignment{}, err
+		}
+	}
+}
+
+func (s *Scheduler) tryClaim(ctx context.Context, id WorkerID) (Assignment, error) {
+	s.presence.seen(id, s.now())
+	var a Assignment
+	err := s.update(ctx, func(c *change) (err error) {
+		a, err = c.claim(id)
+		return err
+	})
+	if err != nil {
+		return Assignment{}, fmt.Errorf("worker %s asks for a task: %w", id.ShortID(), err)
+	}
+	s.presence.touched(a.Task.ID, s.now())
+	return a, nil
+}
+
+func (c *change) claim(id WorkerID) (Assignment, error) {
+	worker, err := c.Worker(id)
+	if err != nil {
+		return Assignment{}, err
+	}
+	if worker.Requested != "" {
+		return Assignment{}, StatusRequested{worker.Requested}
+	}
+	if worker.Status == WorkerError {
+		if err := c.moveWorker(&worker, EvHeardOf); err != nil {
+			return Assignment{}, err
+		}
+		if err := c.PutWorker(worker); err != nil {
+			return Assignment{}, err
+		}
+	}
+	if worker.Status != WorkerAwake {
+		return Assignment{}, fmt.Errorf("%w: it is %s", ErrNotAwake, worker.Status)
+	}
+	task, ev, err := c.pick(worker)
+	if err != nil {
+		return Assignment{}, err
+	}
+	if err := c.moveTask(task, ev, TaskMove{Worker: id, NewClaim: true, StepsDone: new(int)}); err != nil {
+		return Assignment{}, err
+	}
+	return c.assignment(task, worker)
+}
+
+// pick chooses a task: one that the worker already has, else the first in line.
+func (c *change) pick(worker Worker) (TaskState, Event, error) {
+	mine, err := c.ActiveTasks(worker.ID)
+	if err != nil {
+		return TaskState{}, "", err
+	}
+	for _, t := range mine {
+		job, err := c.JobState(t.Job)
+		if err != nil {
+			return TaskState{}, "", err
+		}
+		if job.Status.Claimable() {
+			return t, EvReclaim, nil
+		}
+		if err := c.releaseTask(t, "its worker asked for other work"); err != nil {
+			return TaskState{}, "", err
+		}
+	}
+	t, err := c.NextRunnable(worker)
+	return t, EvClaim, err
+}
+
+func (c *change) assignment(claimed TaskState, worker Worker) (Assignment, error) {
+	task, err := c.Task(claimed.ID)
+	if err != nil {
+		return Assignment{}, err
+	}
+	return Assignment{Task: task, JobType: c.job.Type, JobPriority: c.job.Priority, Platform: worker.Platform}, nil
+}

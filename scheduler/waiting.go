@@ -1,0 +1,123 @@
+package scheduler
+
+import (
+	"container/list"
+	"sync"
+)
+
+// waiting holds the requests that wait for work, for another status, or for the end of a task's permission to run.
+//
+// New work wakes as many waiters as there are new tasks, not all of them. A waiter that finds nothing for itself (other
+// task types, other tags, or somebody was faster) passes its wake-up on to one that was not woken for this work yet, so
+// that no task lies while somebody who could take it sleeps.
+type waiting struct {
+	mu       sync.Mutex
+	round    uint64     // counts the arrivals of work
+	forWork  *list.List // of *waiter, who waited longest first
+	byWorker map[WorkerID]map[*waiter]struct{}
+}
+
+type waiter struct {
+	woken  chan struct{} // has room for one wake-up, so that none is lost and nobody waits to send it
+	worker WorkerID
+	round  uint64 // the last arrival of work that it was woken for
+	place  *list.Element
+}
+
+func newWaiting() *waiting {
+	return &waiting{forWork: list.New(), byWorker: make(map[WorkerID]map[*waiter]struct{})}
+}
+
+// join starts to wait. Join first and look for work after it: what happens in between then wakes the waiter.
+func (w *waiting) join(worker WorkerID, wantsWork bool) *waiter {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	me := &waiter{woken: make(chan struct{}, 1), worker: worker, round: w.round}
+	if wantsWork {
+		me.place = w.forWork.PushBack(me)
+	}
+	if w.byWorker[worker] == nil {
+		w.byWorker[worker] = make(map[*waiter]struct{})
+	}
+	w.byWorker[worker][me] = struct{}{}
+	return me
+}
+
+// leave ends the wait. A wake-up that was not used is passed on.
+func (w *waiting) leave(me *waiter, satisfied bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if me.place != nil {
+		w.forWork.Remove(me.place)
+	}
+	delete(w.byWorker[me.worker], me)
+	if len(w.byWorker[me.worker]) == 0 {
+		delete(w.byWorker, me.worker)
+	}
+	if !satisfied && len(me.woken) > 0 {
+		w.wakeOneLocked()
+	}
+}
+
+// work wakes up to n waiters for n new tasks.
+func (w *waiting) work(n int) {
+	if n <= 0 {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.round++
+	for ; n > 0 && w.wakeOneLocked(); n-- {
+	}
+}
+
+// passOn wakes somebody else after a waiter found nothing for itself.
+func (w *waiting) passOn() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.wakeOneLocked()
+}
+
+// wakeOneLocked wakes who waited longest among those not yet woken in this round, and puts it at the end of the line.
+func (w *waiting) wakeOneLocked() bool {
+	front := w.forWork.Front()
+	if front == nil {
+		return false
+	}
+	me := front.Value.(*waiter)
+	if me.round == w.round {
+		return false // the line is ordered by round: everybody behind was woken too
+	}
+	me.round = w.round
+	w.forWork.MoveToBack(front)
+	me.wake()
+	return true
+}
+
+// nudge wakes the requests of one worker, because something about that worker or its tasks changed.
+func (w *waiting) nudge(workers []WorkerID) {
+	if len(workers) == 0 {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, id := range workers {
+		for me := range w.byWorker[id] {
+			me.wake()
+		}
+	}
+}
+
+func (me *waiter) wake() {
+	select {
+	case me.woken <- struct{}{}:
+	default:
+	}
+}
+
+// holds tells whether a request of the worker is waiting here.
+func (w *waiting) holds(worker WorkerID) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.byWorker[worker]) > 0
+}

@@ -1,0 +1,65 @@
+package scheduler
+
+import "time"
+
+// WorkerStatus is the status of a worker; the words are Flamenco's.
+type WorkerStatus string
+
+// The statuses of a worker.
+const (
+	WorkerStarting WorkerStatus = "starting"
+	WorkerAwake    WorkerStatus = "awake"
+	WorkerAsleep   WorkerStatus = "asleep"
+	WorkerError    WorkerStatus = "error"
+	WorkerTesting  WorkerStatus = "testing"
+	WorkerOffline  WorkerStatus = "offline"
+	WorkerRestart  WorkerStatus = "restart"
+)
+
+// WorkerStatuses lists every worker status.
+var WorkerStatuses = []WorkerStatus{
+	WorkerStarting, WorkerAwake, WorkerAsleep, WorkerError, WorkerTesting, WorkerOffline, WorkerRestart,
+}
+
+// Worker is a machine that renders.
+type Worker struct {
+	ID         WorkerID
+	Name       string
+	Address    string
+	Platform   string // Go's GOOS
+	Software   string
+	TaskTypes  []string
+	Tags       []TagID
+	CanRestart bool
+
+	Status        WorkerStatus
+	Requested     WorkerStatus // empty: nothing is asked of it
+	RequestedLazy bool         // only after the current task
+	Created       time.Time
+	Updated       time.Time
+	LastSeen      time.Time
+	SecretHash    []byte    // see HashSecret
+	Schedule      *Schedule // nil: it has none
+}
+
+// Tag groups workers; a job may be bound to one.
+type Tag struct {
+	ID          TagID
+	Name        string
+	Description string
+}
+
+// Registration is what a new worker says about itself.
+type Registration struct {
+	Name, Secret, Platform, Address string
+	TaskTypes                       []string
+	TagNames                        []string // made when absent
+}
+
+// SignOn is what a worker process says when it starts.
+type SignOn struct {
+	Name, Address, Software string
+	TaskTypes               []string
+	CanRestart              bool
+	TagNames                []string // nil: keep the tags that it has
+}
