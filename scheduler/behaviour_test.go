@@ -262,7 +262,7 @@ func TestHeldClaimWakesForNewWork(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			got <- a.Task.ID
+			got <- a.ID
 		})
 	}
 	f.job(t, 3)

@@ -47,7 +47,7 @@ func (s *Scheduler) tryClaim(ctx context.Context, id WorkerID) (Assignment, erro
 	if err != nil {
 		return Assignment{}, fmt.Errorf("worker %s asks for a task: %w", id.ShortID(), err)
 	}
-	s.presence.touched(a.Task.ID, s.now())
+	s.presence.touched(a.ID, s.now())
 	return a, nil
 }
 
@@ -102,10 +102,15 @@ func (c *change) pick(worker Worker) (TaskState, Event, error) {
 	return t, EvClaim, err
 }
 
-func (c *change) assignment(claimed TaskState, worker Worker) (Assignment, error) {
-	task, err := c.Task(claimed.ID)
+// assignment is what the worker is told of a task, as it is after the claim.
+func (c *change) assignment(t TaskState, worker Worker) (Assignment, error) {
+	content, err := c.TaskContent(t.ID)
 	if err != nil {
 		return Assignment{}, err
 	}
-	return Assignment{Task: task, JobType: c.job.Type, JobPriority: c.job.Priority, Platform: worker.Platform}, nil
+	t.Status, t.Worker, t.StepsDone = TaskActive, worker.ID, 0
+	t.Claim, t.Seq = t.Claim+1, 0
+	return Assignment{
+		TaskState: t, TaskContent: content, JobType: c.job.Type, JobPriority: c.job.Priority, Platform: worker.Platform,
+	}, nil
 }

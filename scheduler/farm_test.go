@@ -126,23 +126,23 @@ func (f *farm) job(t fataler, n int, change ...func(*scheduler.Job)) scheduler.J
 	return job.ID
 }
 
-func (f *farm) claim(t fataler, w scheduler.WorkerID) scheduler.Task {
+func (f *farm) claim(t fataler, w scheduler.WorkerID) scheduler.Assignment {
 	t.Helper()
 	a, err := f.Claim(context.Background(), w, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return a.Task
+	return a
 }
 
 func (f *farm) idle(t fataler, w scheduler.WorkerID) {
 	t.Helper()
 	if a, err := f.Claim(context.Background(), w, 0); !errors.Is(err, scheduler.ErrNoWork) {
-		t.Fatalf("worker got task %v, %v; want no work", a.Task.Name, err)
+		t.Fatalf("worker got task %v, %v; want no work", a.Name, err)
 	}
 }
 
-func (f *farm) report(t fataler, w scheduler.WorkerID, task scheduler.Task, status scheduler.TaskStatus) {
+func (f *farm) report(t fataler, w scheduler.WorkerID, task scheduler.Assignment, status scheduler.TaskStatus) {
 	t.Helper()
 	if err := f.UpdateTask(context.Background(), w, task.ID, scheduler.TaskUpdate{Status: status, Claim: task.Claim}); err != nil {
 		t.Fatal(err)

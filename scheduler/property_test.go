@@ -16,7 +16,7 @@ import (
 type actors struct {
 	*farm
 	workers []scheduler.WorkerID
-	held    map[scheduler.WorkerID]scheduler.Task // what each worker believes to have
+	held    map[scheduler.WorkerID]scheduler.Assignment // what each worker believes to have
 	jobs    []scheduler.JobID
 }
 
@@ -56,7 +56,7 @@ func (a *actors) claimOne(t *rapid.T) {
 	got, err := a.Claim(context.Background(), w, 0)
 	a.must(t, err)
 	if err == nil {
-		a.held[w] = got.Task
+		a.held[w] = got
 	}
 }
 
@@ -185,7 +185,7 @@ func TestRandomFarm(t *testing.T) {
 		defer remove()
 		f := openFarm(t, filepath.Join(dir, "farm.sqlite"), &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)})
 		defer f.db.Close() //nolint:errcheck // The check that matters ran before.
-		a := &actors{farm: f, held: make(map[scheduler.WorkerID]scheduler.Task)}
+		a := &actors{farm: f, held: make(map[scheduler.WorkerID]scheduler.Assignment)}
 		for _, name := range []string{"a", "b", "c"} {
 			a.workers = append(a.workers, f.worker(t, name))
 		}

@@ -81,6 +81,8 @@ type jobWriter interface {
 type taskReader interface {
 	Task(id TaskID) (Task, error)
 	TaskState(id TaskID) (TaskState, error)
+	// TaskContent is what a worker needs of a task besides its state.
+	TaskContent(id TaskID) (TaskContent, error)
 	// Tasks returns tasks of a job by Index, without Commands: only those with a larger Index than after, at most limit
 	// (0: all).
 	Tasks(job JobID, after, limit int) ([]Task, error)

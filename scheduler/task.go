@@ -54,9 +54,17 @@ type Task struct {
 	ClaimedAt   time.Time // zero: never
 }
 
+// TaskContent is the part of a task that never changes and that its worker needs.
+type TaskContent struct {
+	Name     string
+	Priority int
+	Commands []byte // JSON, with {variables} unexpanded
+}
+
 // Assignment is a claimed task, as its worker needs it.
 type Assignment struct {
-	Task        Task
+	TaskState
+	TaskContent
 	JobType     string
 	JobPriority int
 	Platform    string // of the worker, for variables

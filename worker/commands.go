@@ -156,7 +156,7 @@ func (x *execution) run(ctx context.Context, p params, args []string, watch func
 		},
 	})
 	if errors.Is(err, process.ErrSilent) {
-		err = fmt.Errorf("%s was ended because it wrote nothing for %v; raise timeout_silence if that is normal for it", args[0], silence)
+		err = fmt.Errorf("%s was ended because it wrote nothing for %v; if that is normal for it, raise --silence-limit of the worker or timeout_silence of the command", args[0], silence)
 	}
 	return exit, err
 }

@@ -7,8 +7,12 @@ import (
 	"github.com/dop251/goja"
 )
 
-// maxListLength is the length of lists that the engine's own functions work on in one go; no job has use for more.
-const maxListLength = maxTasks
+// Limits of what the engine's own functions work on in one go; no job has use for more.
+const (
+	maxListLength = maxTasks
+	// maxStepBytes is the size of one text or buffer.
+	maxStepBytes = 64 << 20
+)
 
 // boundBuiltins puts limits on the functions of the language that make something of any size in one single step. No
 // interrupt reaches the engine within such a step, and memory that the system does not give ends the whole process.
@@ -129,11 +133,11 @@ func (e *engine) checkPadding(call goja.FunctionCall) {
 	e.checkSize(call.Argument(0).ToFloat(), "text")
 }
 
-// checkSize throws where something of that many bytes would not fit.
+// checkSize throws where something would be too large.
 func (e *engine) checkSize(bytes float64, what string) {
-	if limit := float64(e.options.MemoryLimit); bytes > limit {
-		panic(e.vm.NewGoError(fmt.Errorf("%w: a %s of %.0f MiB, the limit is %.0f MiB", ErrMemoryLimit, what,
-			bytes/(1<<20), limit/(1<<20))))
+	if bytes > maxStepBytes {
+		panic(e.vm.NewGoError(fmt.Errorf("%w: a %s of %.0f MiB, the limit is %d MiB", ErrMemoryLimit, what,
+			bytes/(1<<20), maxStepBytes>>20)))
 	}
 }
 

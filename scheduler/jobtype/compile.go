@@ -104,6 +104,7 @@ func (e *engine) settled(result goja.Value) error {
 	switch promise.State() {
 	case goja.PromiseStateRejected:
 		return &ScriptError{File: e.file.name, Message: e.message(promise.Result()), cause: []error{ErrCompile}}
+	case goja.PromiseStateFulfilled:
 	case goja.PromiseStatePending:
 		return &ScriptError{
 			File: e.file.name, Message: "compileJob waits for something that never comes; make it end by itself",

@@ -47,7 +47,7 @@ func (l *Library) run(ctx context.Context, s *shelf, file *source, use func(*eng
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, l.options.TimeLimit, ErrTimeLimit)
 	defer cancel()
-	ctx, release := limitHeap(ctx, uint64(l.options.MemoryLimit))
+	ctx, release := limitHeap(ctx, l.options.MemoryLimit)
 	defer release()
 
 	program, err := file.script()

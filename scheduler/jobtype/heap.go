@@ -13,10 +13,10 @@ const heapLookEvery = 10 * time.Millisecond
 // limitHeap returns a context that ends with [ErrMemoryLimit] when the heap of the process has grown by more than limit
 // bytes since the call. The engine cannot tell what a single script holds, so all that the process does counts, garbage
 // that is not swept yet included. The caller must call release.
-func limitHeap(ctx context.Context, limit uint64) (limited context.Context, release func()) {
+func limitHeap(ctx context.Context, limit int64) (limited context.Context, release func()) {
 	limited, end := context.WithCancelCause(ctx)
 	heap := newHeapGauge()
-	start := heap.bytes()
+	most := heap.bytes() + float64(limit)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -27,7 +27,7 @@ func limitHeap(ctx context.Context, limit uint64) (limited context.Context, rele
 			case <-limited.Done():
 				return
 			case <-look.C:
-				if heap.bytes() > start+limit {
+				if heap.bytes() > most {
 					end(ErrMemoryLimit)
 				}
 			}
@@ -48,7 +48,7 @@ func newHeapGauge() *heapGauge {
 	return &heapGauge{sample: [1]metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}}
 }
 
-func (g *heapGauge) bytes() uint64 {
+func (g *heapGauge) bytes() float64 {
 	metrics.Read(g.sample[:])
-	return g.sample[0].Value.Uint64()
+	return float64(g.sample[0].Value.Uint64())
 }

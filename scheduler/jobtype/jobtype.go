@@ -164,20 +164,21 @@ func (s Setting) checkValue(value any) error {
 		if len(s.Choices) > 0 && !slices.Contains(s.Choices, text) {
 			return fmt.Errorf("is %q; it must be one of %q", shorten(text), s.Choices)
 		}
-	case TypeInt32:
-		n, ok := asNumber(value)
-		if !ok || n != math.Trunc(n) || n < math.MinInt32 || n > math.MaxInt32 {
-			return fmt.Errorf("is %s; it must be a whole number of 32 bits", describe(value))
-		}
-		return s.checkBounds(n)
-	case TypeFloat:
-		n, ok := asNumber(value)
-		if !ok || math.IsNaN(n) || math.IsInf(n, 0) {
-			return fmt.Errorf("is %s; it must be a number", describe(value))
-		}
-		return s.checkBounds(n)
+	case TypeInt32, TypeFloat:
+		return s.checkNumber(value)
 	}
 	return nil
+}
+
+func (s Setting) checkNumber(value any) error {
+	n, ok := asNumber(value)
+	switch {
+	case s.Type == TypeInt32 && (!ok || n != math.Trunc(n) || n < math.MinInt32 || n > math.MaxInt32):
+		return fmt.Errorf("is %s; it must be a whole number of 32 bits", describe(value))
+	case !ok || math.IsNaN(n) || math.IsInf(n, 0):
+		return fmt.Errorf("is %s; it must be a number", describe(value))
+	}
+	return s.checkBounds(n)
 }
 
 func (s Setting) checkBounds(n float64) error {

@@ -25,8 +25,9 @@ const (
 	maxScripts    = 1000
 )
 
-// DefaultMemoryLimit is by how many bytes memory may grow during one compile unless [Options] say otherwise.
-const DefaultMemoryLimit = 2 << 30
+// DefaultMemoryLimit is by how many bytes memory may grow during one compile unless [Options] say otherwise. A job of a
+// million tasks takes two thirds of it.
+const DefaultMemoryLimit = 3 << 30
 
 // DefaultTimeLimit is how long one compile may take unless [Options] say otherwise.
 const DefaultTimeLimit = 10 * time.Second

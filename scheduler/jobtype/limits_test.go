@@ -14,7 +14,7 @@ func compileSmall(t *testing.T, body string) error {
 	t.Helper()
 	library := loadWith(t, jobtype.Options{
 		MemoryLimit: 64 << 20, TimeLimit: time.Minute,
-		Scripts: folder(map[string]string{"t.js": "const JOB_TYPE = { label: 'T' }; function compileJob(job) {\n" + body + "\n}"}),
+		Scripts: folder(map[string]string{"t.js": "const JOB_TYPE = { label: 'T' }; function compileJob(job) { const x = \"x\".repeat(1e5);\n" + body + "\n}"}),
 	})
 	_, err := library.Compile(t.Context(), jobtype.Request{Type: "t"})
 	return err
@@ -23,11 +23,11 @@ func compileSmall(t *testing.T, body string) error {
 func TestScriptThatGrowsIsStopped(t *testing.T) {
 	for name, body := range map[string]string{
 		"text":   `let s = "x"; for (;;) s += s`,
-		"list":   `const a = []; for (;;) a.push({ n: a.length })`,
-		"object": `const o = {}; for (let i = 0; ; i++) o["k" + i] = i`,
-		"caught": `const a = []; for (;;) { try { for (;;) a.push([1]) } catch (e) {} }`,
-		"tasks":  `for (;;) job.addTask(author.Task("n", "t"))`,
-		"module": `const a = []; for (;;) a.push(frameChunker("1-100", 1))`,
+		"list":   `const a = []; for (;;) a.push(x + a.length)`,
+		"object": `const o = {}; for (let i = 0; ; i++) o["k" + i] = x + i`,
+		"caught": `const a = []; for (;;) { try { for (;;) a.push(x + a.length) } catch (e) {} }`,
+		"tasks":  `for (;;) job.addTask(author.Task(x + 1, "t"))`,
+		"chunks": `const a = []; for (;;) a.push(frameChunker("1-9999", 1))`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := compileSmall(t, body)
@@ -86,8 +86,8 @@ func TestBoundedFunctionsAreStillThemselves(t *testing.T) {
 }
 
 func TestGrowthOfOneScriptEndsWithIt(t *testing.T) {
-	library := loadWith(t, jobtype.Options{MemoryLimit: 64 << 20, Parallel: 1, Scripts: folder(map[string]string{
-		"grows.js": `const JOB_TYPE = { label: "G" }; function compileJob() { const a = []; for (;;) a.push({}) }`,
+	library := loadWith(t, jobtype.Options{MemoryLimit: 64 << 20, TimeLimit: time.Minute, Parallel: 1, Scripts: folder(map[string]string{
+		"grows.js": `const JOB_TYPE = { label: "G" }; function compileJob() { const a = [], x = "x".repeat(1e5); for (;;) a.push(x + a.length) }`,
 		"good.js":  minimal,
 	})})
 	for range 3 {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -100,20 +101,20 @@ func (s *sources) add(folder fs.FS, known *sources) error {
 		case len(added) == maxScripts:
 			return fmt.Errorf("the folder has more than %d scripts; remove some", maxScripts)
 		}
-		text, err := readScript(folder, name)
-		switch {
-		case errors.Is(err, fs.ErrNotExist): // it went away just now
-		case err != nil:
-			added[name] = unusable(name, err)
-		case len(text) < minScriptSize:
-		default:
-			added[name] = known.reuse(name, text)
+		if file := known.read(folder, name); file != nil {
+			added[name] = file
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
+	s.replace(added)
+	return nil
+}
+
+// replace takes in scripts of another folder.
+func (s *sources) replace(added map[string]*source) {
 	replaced := map[string]bool{}
 	for name := range added {
 		if isTop(name) {
@@ -125,14 +126,21 @@ func (s *sources) add(folder fs.FS, known *sources) error {
 			delete(s.files, name)
 		}
 	}
-	for name, file := range added {
-		s.files[name] = file
-	}
-	return nil
+	maps.Copy(s.files, added)
 }
 
-// reuse returns the script of that name and text, or a new one.
-func (s *sources) reuse(name, text string) *source {
+// read reads one script. It returns nil for one that just went away, or that is too short to be one, and the script
+// that is known already where the text is the same.
+func (s *sources) read(folder fs.FS, name string) *source {
+	text, err := readScript(folder, name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return unusable(name, err)
+	case len(text) < minScriptSize:
+		return nil
+	}
 	if file, ok := s.files[name]; ok && file.text == text {
 		return file
 	}
@@ -140,12 +148,12 @@ func (s *sources) reuse(name, text string) *source {
 }
 
 // readScript reads a whole script, bounded in size whatever the folder says about it.
-func readScript(folder fs.FS, name string) (string, error) {
+func readScript(folder fs.FS, name string) (_ string, err error) {
 	f, err := folder.Open(name)
 	if err != nil {
 		return "", fmt.Errorf("the script cannot be opened: %w", err)
 	}
-	defer f.Close()
+	defer func() { err = errors.Join(err, f.Close()) }()
 	text, err := io.ReadAll(io.LimitReader(f, maxScriptSize+1))
 	if err != nil {
 		return "", fmt.Errorf("the script cannot be read: %w", err)

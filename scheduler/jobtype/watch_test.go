@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"testing/synctest"
@@ -20,23 +22,50 @@ func labelled(label string) string {
 	return fmt.Sprintf("const JOB_TYPE = { label: %q };\nfunction compileJob(job) {}", label)
 }
 
+// editedFS is a folder that changes while it is watched.
+type editedFS struct {
+	mu    sync.Mutex
+	files fstest.MapFS
+}
+
+func (e *editedFS) Open(name string) (fs.File, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.files.Open(name)
+}
+
+func (e *editedFS) write(name, text string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.files[name] = &fstest.MapFile{Data: []byte(text)}
+}
+
+func (e *editedFS) remove(name string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.files, name)
+}
+
 // watched is a library that is being watched inside of a bubble of time.
 type watched struct {
 	*Library
-	scripts fstest.MapFS
+	editedFS
 	events  chan fsnotify.Event
 	errors  chan error
 	folders []string
-	addErr  error
+	addErr  atomic.Pointer[error]
 	log     strings.Builder
 }
 
 // watchInBubble begins to watch a folder that has the script mine.js. Time passes only while everything waits.
 func watchInBubble(t *testing.T, test func(t *testing.T, w *watched)) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &watched{scripts: fstest.MapFS{}, events: make(chan fsnotify.Event), errors: make(chan error)}
+		w := &watched{
+			editedFS: editedFS{files: fstest.MapFS{}}, events: make(chan fsnotify.Event), errors: make(chan error),
+		}
+		w.addErr.Store(new(error))
 		w.write("mine.js", labelled("first"))
-		library, err := Load(Options{Scripts: w.scripts, Folder: "/scripts", Log: slog.New(slog.NewTextHandler(&w.log, nil))})
+		library, err := Load(Options{Scripts: &w.editedFS, Folder: "/scripts", Log: slog.New(slog.NewTextHandler(&w.log, nil))})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -47,7 +76,7 @@ func watchInBubble(t *testing.T, test func(t *testing.T, w *watched)) {
 			defer close(ended)
 			w.watch(ctx, notices{events: w.events, errors: w.errors, add: func(folder string) error {
 				w.folders = append(w.folders, filepath.ToSlash(folder))
-				return w.addErr
+				return *w.addErr.Load()
 			}})
 		}()
 		synctest.Wait()
@@ -55,10 +84,6 @@ func watchInBubble(t *testing.T, test func(t *testing.T, w *watched)) {
 		stop()
 		<-ended
 	})
-}
-
-func (w *watched) write(name, text string) {
-	w.scripts[name] = &fstest.MapFile{Data: []byte(text)}
 }
 
 func (w *watched) written(name string) {
@@ -73,6 +98,7 @@ func (w *watched) reloads(d time.Duration) (count int) {
 		case <-w.Changed():
 			count++
 		case <-over:
+			synctest.Wait()
 			return count
 		}
 	}
@@ -177,7 +203,7 @@ func TestWatchKeepsWhatItHasWhenAReadingFails(t *testing.T) {
 		if n := strings.Count(w.log.String(), "remove some"); n != 1 {
 			t.Errorf("the same complaint was logged %d times", n)
 		}
-		delete(w.scripts, "lib/0.js")
+		w.remove("lib/0.js")
 		if n := w.reloads(rescanEvery + time.Second); n != 1 {
 			t.Errorf("read %d times after the fault was gone", n)
 		}
@@ -186,7 +212,7 @@ func TestWatchKeepsWhatItHasWhenAReadingFails(t *testing.T) {
 
 func TestWatchGoesOnWithoutReports(t *testing.T) {
 	watchInBubble(t, func(t *testing.T, w *watched) {
-		w.addErr = fs.ErrPermission
+		w.addErr.Store(&fs.ErrPermission)
 		w.write("other.js", labelled("other"))
 		if n := w.reloads(rescanEvery + time.Second); n != 1 {
 			t.Errorf("read %d times", n)

@@ -80,6 +80,15 @@ func (t readTx) Task(id scheduler.TaskID) (task scheduler.Task, err error) {
 	return task, named("task", id, err)
 }
 
+func (t readTx) TaskContent(id scheduler.TaskID) (content scheduler.TaskContent, err error) {
+	err = t.one(func(r row) {
+		own := sharedBytes{prefix: r.int(2), suffix: r.int(3), middle: r.bytes(4)}
+		content = scheduler.TaskContent{Name: r.text(0), Priority: r.int(1), Commands: own.join(r.bytes(5))}
+	}, `SELECT t.name, l.task_priority, t.commands_prefix, t.commands_suffix, t.commands, lc.commands
+		FROM tasks t JOIN lanes l ON l.id = t.lane JOIN lane_commands lc ON lc.lane = t.lane WHERE t.uuid = ?1`, key(id))
+	return content, named("task", id, err)
+}
+
 func (t readTx) tasks(text string, args ...any) (tasks []scheduler.Task, err error) {
 	err = t.each(func(r row) error {
 		tasks = append(tasks, wholeTask(r))

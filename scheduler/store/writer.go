@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -83,16 +84,25 @@ func (w *writer) commitBatch(first *operation) {
 	}
 }
 
+// yields is how often the writer lets others run before it takes an empty queue for the end of a batch. Those who got the
+// answers of the last commit are then often ready with their next request, and an fsync costs far more than the wait.
+const yields = 4
+
 // next takes the next operation that waits, nil when the batch is to be committed.
 func (w *writer) next(b *batch, began time.Time) *operation {
 	if b.broken != nil || len(b.ops) >= batchOperations || time.Since(began) >= batchTime {
 		return nil
 	}
-	select {
-	case op := <-w.queue:
-		return op
-	default:
-		return nil
+	for try := 0; ; try++ {
+		select {
+		case op := <-w.queue:
+			return op
+		default:
+		}
+		if try == yields {
+			return nil
+		}
+		runtime.Gosched()
 	}
 }
 

@@ -96,6 +96,8 @@ func jobUnknown(f *farm) {
 		"RequestDeletion": func(tx scheduler.Tx) error { return tx.RequestDeletion(unknown) },
 		"DeleteJobPart":   func(tx scheduler.Tx) error { _, err := tx.DeleteJobPart(unknown, 1); return err },
 		"SetPreview":      func(tx scheduler.Tx) error { return tx.SetPreview(unknown) },
+		"Unblock":         func(tx scheduler.Tx) error { return tx.Unblock(unknown, scheduler.WorkerID{}, "blender") },
+		"SetJobTag":       func(tx scheduler.Tx) error { return tx.SetJobTag(unknown, scheduler.TagID{}) },
 		"ClearBlocklist":  func(tx scheduler.Tx) error { return tx.ClearBlocklist(unknown) },
 		"MoveTasks": func(tx scheduler.Tx) error {
 			_, err := tx.MoveTasks(unknown, scheduler.TaskStatuses, scheduler.TaskMove{To: scheduler.TaskQueued})

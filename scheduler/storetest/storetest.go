@@ -23,7 +23,8 @@ func Run(t *testing.T, open func(t *testing.T) scheduler.Store) {
 		test func(*farm)
 	}{
 		{"JobRoundTrip", jobRoundTrip}, {"JobList", jobList}, {"JobChanges", jobChanges}, {"JobUnknown", jobUnknown}, {"JobRefused", jobRefused},
-		{"Preview", preview}, {"Blocklist", blocklist},
+		{"Preview", preview}, {"Blocklist", blocklist}, {"Unblock", unblock}, {"JobTag", jobTag}, {"JobLimits", jobLimits},
+		{"JobsUpdatedUntil", jobsUpdatedUntil}, {"Schedule", schedule},
 		{"TaskRoundTrip", taskRoundTrip}, {"TaskList", taskList}, {"TaskProgress", taskProgress}, {"Failures", failures},
 		{"CapableWorkers", capableWorkers}, {"Logs", logs}, {"LogsTogether", logsTogether}, {"Outputs", outputs},
 		{"ClaimOrder", claimOrder}, {"ClaimFilters", claimFilters}, {"ClaimsTogether", claimsTogether},

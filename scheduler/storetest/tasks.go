@@ -26,10 +26,13 @@ func taskRoundTrip(f *farm) {
 		f.diff("task", want, f.task(task.ID))
 		state := read(f, func(tx scheduler.ReadTx) (scheduler.TaskState, error) { return tx.TaskState(task.ID) })
 		f.diff("task state", want.TaskState, state)
+		content := read(f, func(tx scheduler.ReadTx) (scheduler.TaskContent, error) { return tx.TaskContent(task.ID) })
+		f.diff("task content", scheduler.TaskContent{Name: task.Name, Priority: task.Priority, Commands: task.Commands}, content)
 	}
 	unknown := scheduler.TaskID{UUID: f.ids.uuid()}
 	for name, call := range map[string]func(scheduler.Tx) error{
 		"Task":           func(tx scheduler.Tx) error { _, err := tx.Task(unknown); return err },
+		"TaskContent":    func(tx scheduler.Tx) error { _, err := tx.TaskContent(unknown); return err },
 		"TaskState":      func(tx scheduler.Tx) error { _, err := tx.TaskState(unknown); return err },
 		"FailedBy":       func(tx scheduler.Tx) error { _, err := tx.FailedBy(unknown); return err },
 		"CapableWorkers": func(tx scheduler.Tx) error { _, err := tx.CapableWorkers(unknown); return err },
