@@ -42,6 +42,7 @@ type farm struct {
 	t         testing.TB
 	url       string
 	storage   string
+	database  *store.SQLite
 	scheduler *scheduler.Scheduler
 	blobs     *disk.Store
 	inflight  *cas.Inflight
@@ -74,7 +75,7 @@ func newFarm(t testing.TB, options ...farmOption) *farm {
 	var running sync.WaitGroup
 	running.Go(func() { must(t, sched.Run(ctx)) })
 	running.Go(func() { must(t, server.Run(ctx)) })
-	f := &farm{t: t, url: listener.URL, storage: storage, scheduler: sched, blobs: blobs, inflight: config.Inflight}
+	f := &farm{t: t, url: listener.URL, storage: storage, database: database, scheduler: sched, blobs: blobs, inflight: config.Inflight}
 	f.http = &http.Client{Transport: &contractTransport{t: t, next: listener.Client().Transport, router: contractRouter(t)}}
 	f.stop = sync.OnceFunc(func() { cancel(); running.Wait() })
 	t.Cleanup(func() {

@@ -143,7 +143,7 @@ func variableValueOf(v variables.Value) variableValueDocument {
 }
 
 // into changes settings to what the document says. A password that is left empty stays the one it was, since nobody is
-// shown it. The name jobs is the farm's own and is dropped, as Flamenco does.
+// shown it. The names jobs and output are the farm's own and are dropped, as Flamenco drops jobs.
 func (d settingsDocument) into(s *Settings) {
 	s.Name, s.SharedStorage, s.Discoverable, s.Shaman = d.ManagerName, d.SharedStorage, d.Autodiscoverable, d.Shaman.Enabled
 	s.Limits.TaskTimeout, s.Limits.WorkerTimeout = time.Duration(d.TaskTimeout), time.Duration(d.WorkerTimeout)
@@ -156,7 +156,7 @@ func (d settingsDocument) into(s *Settings) {
 		Username: c.Username, Password: password}
 	s.Variables = make(variables.Set, len(d.Variables))
 	for name, v := range d.Variables {
-		if name != jobsVariable {
+		if name != jobsVariable && name != outputVariable {
 			s.Variables[name] = variables.Variable{IsTwoWay: v.IsTwoWay, Values: convert(v.Values, variableValueFrom)}
 		}
 	}

@@ -312,3 +312,30 @@ func TestOutputsOfAnotherPlatform(t *testing.T) {
 		t.Errorf("the frame: %d %s", resp.StatusCode, body)
 	}
 }
+
+// TestWorkersOutliveTheDatabase closes the database under a manager: workers are told to come back, in a way that each of
+// them understands.
+func TestWorkersOutliveTheDatabase(t *testing.T) {
+	f := newFarm(t)
+	f.submit()
+	w := f.worker(0)
+	task := try(w.Claim(t.Context()))(t)
+	f.stop()
+	must(t, f.database.Close())
+	for _, c := range []struct{ method, path, body string }{
+		{"POST", "/api/v3/worker/register-worker", `{"name":"w","secret":"s","platform":"linux","supported_task_types":["misc"]}`},
+		{"POST", "/api/v3/worker/sign-on", `{"name":"w","supported_task_types":["misc"],"software_version":"3.8"}`},
+		{"POST", "/api/v3/worker/state-changed", `{"status":"awake"}`},
+		{"GET", "/api/v3/worker/state", ""},
+		{"POST", "/api/v3/worker/task", ""},
+		{"POST", "/api/v3/worker/task/" + task.Uuid.String(), `{"log":"x"}`},
+		{"GET", "/api/v3/worker/task/" + task.Uuid.String() + "/may-i-run", ""},
+		{"POST", "/api/v3/worker/sign-off", ""},
+	} {
+		headers := append(w.signIn(), "Content-Type", "application/json")
+		resp, body := f.do(c.method, c.path, strings.NewReader(c.body), headers...)
+		if resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") != "1" {
+			t.Errorf("%s %s: %d %s, Retry-After %q", c.method, c.path, resp.StatusCode, body, resp.Header.Get("Retry-After"))
+		}
+	}
+}

@@ -1,0 +1,386 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	"hayloft/api/client"
+	"hayloft/api/wire"
+	"hayloft/cas/transfer"
+	"hayloft/checkout"
+	"hayloft/checkout/gather"
+	"hayloft/cmd/cli"
+)
+
+// submission is what `hayloft submit` was asked for.
+type submission struct {
+	manager, jobType, name, project string
+	settings                        []string
+	exclude                         []string
+	priority                        int
+	paused, wait                    bool
+}
+
+// submitted is what came of it; the last line of `hayloft submit --json`.
+type submitted struct {
+	JobID         string  `json:"job_id"`
+	Name          string  `json:"name"`
+	Status        string  `json:"status"`
+	URL           string  `json:"url"`
+	Checkout      string  `json:"checkout,omitempty"`
+	Files         int     `json:"files"`
+	FilesUploaded int     `json:"files_uploaded"`
+	BytesTotal    int64   `json:"bytes_total"`
+	BytesUploaded int64   `json:"bytes_uploaded"`
+	Seconds       float64 `json:"seconds"`
+}
+
+func (a *app) submitCommand() *cobra.Command {
+	var s submission
+	cmd := &cobra.Command{
+		Use: "submit [FILE.blend|DIR]", Short: "Send a project to the farm and render it", Args: cli.Arguments(cobra.MaximumNArgs(1)),
+		Long: "Send a project to the farm and render it. The project is the folder of the .blend, or --project; only bytes that\n" +
+			"the farm has never seen travel. A job type without a .blend needs no file.",
+		Example: cli.Examples(
+			"hayloft submit scene.blend --setting frames=1-48 --wait",
+			"hayloft submit --project ~/film ~/film/shots/010.blend --setting frames=1-100 --setting chunk_size=5",
+			"hayloft submit --type echo-sleep-test --setting message=hello"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var target string
+			if len(args) == 1 {
+				target = args[0]
+			}
+			return a.submit(cmd.Context(), s, target)
+		},
+	}
+	managerFlag(cmd, &s.manager)
+	f := cmd.Flags()
+	f.StringVar(&s.jobType, "type", "simple-blender-render", "job `type`")
+	f.StringVar(&s.name, "name", "", "`name` of the job (default: the file's)")
+	f.StringVar(&s.project, "project", "", "`folder` to send (default: the folder of the .blend)")
+	f.StringArrayVar(&s.settings, "setting", nil, "setting of the job type, `KEY=VALUE`; repeatable")
+	f.StringArrayVar(&s.exclude, "exclude", nil, "leave out files that match this `pattern`; repeatable")
+	f.IntVar(&s.priority, "priority", 50, "0 to 100; larger runs earlier")
+	f.BoolVar(&s.paused, "paused", false, "store the job without starting it")
+	f.BoolVar(&s.wait, "wait", false, "wait until the job ends; exit code 3 if it fails")
+	return cmd
+}
+
+func (a *app) submit(ctx context.Context, s submission, target string) error {
+	start := time.Now()
+	c, err := client.New(s.manager, software())
+	if err != nil {
+		return cli.Usage("--manager: %w", err)
+	}
+	defer c.Close()
+	jobType, err := c.JobType(ctx, s.jobType)
+	if err != nil {
+		return err
+	}
+	settings, err := parseSettings(jobType, s.settings)
+	if err != nil {
+		return err
+	}
+	if err := checkRequired(jobType, settings, target != ""); err != nil {
+		return err
+	}
+	var result submitted
+	job := wire.SubmittedJob{Name: s.name, Type: s.jobType, Priority: &s.priority, SubmitterPlatform: runtime.GOOS}
+	if s.paused {
+		paused := wire.JobStatusPaused
+		job.InitialStatus = &paused
+	}
+	if target == "" {
+		job.Name = cmp.Or(job.Name, s.jobType)
+	} else {
+		if err := a.sendProject(ctx, c, s, target, &job, settings, &result); err != nil {
+			return err
+		}
+	}
+	job.Settings = (*wire.JobSettings)(&settings)
+	stored, err := c.SubmitJob(ctx, job)
+	if err != nil {
+		return err
+	}
+	result.JobID, result.Name, result.Status = stored.Id.String(), stored.Name, string(stored.Status)
+	result.URL = c.Address() + "/app/jobs/" + result.JobID
+	a.Say("job %s: %s", result.JobID, result.URL)
+	if s.wait {
+		last, err := a.waitForJob(ctx, c, stored.Id)
+		if err != nil {
+			return err
+		}
+		stored, result.Status = last, string(last.Status)
+	}
+	result.Seconds = time.Since(start).Seconds()
+	return a.endSubmit(s, stored, result)
+}
+
+// endSubmit prints the result and turns a failed job into an exit code.
+func (a *app) endSubmit(s submission, job wire.Job, result submitted) error {
+	if a.JSON {
+		if err := a.PrintJSON(result); err != nil {
+			return err
+		}
+	} else if s.wait {
+		fmt.Fprintf(a.Stdout, "%s %s in %s\n", job.Name, job.Status, cli.DurationText(time.Duration(result.Seconds*float64(time.Second))))
+	} else {
+		fmt.Fprintln(a.Stdout, result.JobID)
+	}
+	if s.wait && job.Status != wire.JobStatusCompleted {
+		return cli.ExitError{Code: cli.ExitJob, Err: fmt.Errorf("job %s: %s; `hayloft job log %s` shows why", result.JobID[:8], job.Activity, result.JobID)}
+	}
+	return nil
+}
+
+// sendProject gathers and sends the project of a .blend, lays it out, and says so in the job.
+func (a *app) sendProject(ctx context.Context, c *client.Client, s submission, target string, job *wire.SubmittedJob, settings map[string]any, result *submitted) error {
+	blend, project, err := locate(target, s.project)
+	if err != nil {
+		return err
+	}
+	if job.Name == "" {
+		job.Name = strings.TrimSuffix(filepath.Base(blend), filepath.Ext(blend))
+	}
+	if err := checkFirst(ctx, c, *job, settings); err != nil {
+		return err
+	}
+	tree, err := gather.Walk(ctx, project, gather.Options{Exclude: s.exclude})
+	if err != nil {
+		return err
+	}
+	inside, err := filepath.Rel(tree.Root, blend)
+	if err != nil {
+		return fmt.Errorf("%s is not in the project %s: %w", blend, tree.Root, err)
+	}
+	manifest, sources, err := a.hash(ctx, tree)
+	if err != nil {
+		return err
+	}
+	sent, err := a.send(ctx, c, sources)
+	if err != nil {
+		return err
+	}
+	files := make([]wire.ShamanFileSpec, 0, manifest.Len())
+	for e := range manifest.Entries() {
+		files = append(files, wire.ShamanFileSpec{Sha: e.Blob.Digest.String(), Size: e.Blob.Size, Path: e.Path.String()})
+	}
+	checkoutID, err := c.Checkout(ctx, job.Name, files)
+	if err != nil {
+		return err
+	}
+	job.Storage = &wire.JobStorageInfo{ShamanCheckoutId: &checkoutID}
+	settings["blendfile"] = "{jobs}/" + checkoutID + "/" + filepath.ToSlash(inside)
+	result.Checkout, result.Files, result.FilesUploaded = checkoutID, manifest.Len(), sent.BlobsSent
+	result.BytesTotal, result.BytesUploaded = manifest.Size(), sent.BytesSent
+	a.Say("%d files, %s; sent %d files, %s", result.Files, cli.BytesText(result.BytesTotal), result.FilesUploaded, cli.BytesText(result.BytesUploaded))
+	return nil
+}
+
+// checkFirst asks whether the job would be accepted, before anything of the project travels.
+func checkFirst(ctx context.Context, c *client.Client, job wire.SubmittedJob, settings map[string]any) error {
+	tried := wire.JobSettings(maps.Clone(settings))
+	tried["blendfile"] = "{jobs}/to-be-sent.blend"
+	job.Settings = &tried
+	return c.CheckJob(ctx, job)
+}
+
+func (a *app) hash(ctx context.Context, tree gather.Tree) (checkout.Manifest, []gather.Source, error) {
+	bar := a.BytesProgress("reading", tree.Size())
+	defer bar.End()
+	return gather.Hash(ctx, tree, func(done, _ int64) { bar.Set(done) })
+}
+
+func (a *app) send(ctx context.Context, c *client.Client, from []gather.Source) (transfer.Report, error) {
+	sources := make([]transfer.Source, len(from))
+	for i, s := range from {
+		sources[i] = transfer.Source{Blob: s.Blob, Name: s.Path, Open: func() (io.ReadCloser, error) { return os.Open(s.Path) }}
+	}
+	var bar *cli.Progress
+	defer func() {
+		if bar != nil {
+			bar.End()
+		}
+	}()
+	report, err := transfer.Send(ctx, c, sources, transfer.Options{
+		Planned:  func(_ int, bytes int64) { bar = a.BytesProgress("sending", bytes) },
+		Progress: func(n int) { bar.Add(n) },
+	})
+	if errors.Is(err, client.ErrMismatch) {
+		err = fmt.Errorf("%w; the file was changed after it was read: submit again", err)
+	}
+	return report, err
+}
+
+// locate finds the .blend and the project folder that a person means.
+func locate(target, project string) (blend, root string, err error) {
+	blend, err = filepath.Abs(target)
+	if err != nil {
+		return "", "", err
+	}
+	info, err := os.Stat(blend)
+	if err != nil {
+		return "", "", cli.ExitError{Code: cli.ExitUsage, Err: fmt.Errorf("no such file: %s", target)}
+	}
+	root = filepath.Dir(blend)
+	if info.IsDir() {
+		root = blend
+		if blend, err = onlyBlend(blend); err != nil {
+			return "", "", err
+		}
+	} else if filepath.Ext(blend) != ".blend" {
+		return "", "", cli.Usage("%s is no .blend file", target)
+	}
+	if project == "" {
+		return blend, root, nil
+	}
+	if root, err = filepath.Abs(project); err != nil {
+		return "", "", err
+	}
+	if inside, err := filepath.Rel(root, blend); err != nil || !filepath.IsLocal(inside) {
+		return "", "", cli.Usage("%s does not lie in --project %s", target, project)
+	}
+	return blend, root, nil
+}
+
+func onlyBlend(dir string) (string, error) {
+	found, err := filepath.Glob(filepath.Join(dir, "*.blend"))
+	if err != nil {
+		return "", err
+	}
+	switch len(found) {
+	case 1:
+		return found[0], nil
+	case 0:
+		return "", cli.Usage("no .blend file in %s; name the file to render", dir)
+	}
+	return "", cli.Usage("%d .blend files in %s; name the one to render and say --project %s", len(found), dir, dir)
+}
+
+// parseSettings reads KEY=VALUE as the types that the job type declares.
+func parseSettings(jobType wire.AvailableJobType, pairs []string) (map[string]any, error) {
+	declared := make(map[string]wire.AvailableJobSetting, len(jobType.Settings))
+	for _, s := range jobType.Settings {
+		declared[s.Key] = s
+	}
+	settings := make(map[string]any)
+	for _, pair := range pairs {
+		key, text, ok := strings.Cut(pair, "=")
+		if !ok {
+			return nil, cli.Usage("--setting %s: it looks like KEY=VALUE", pair)
+		}
+		s, known := declared[key]
+		if !known {
+			return nil, cli.Usage("--setting %s: job type %s has no setting %q; it has %s", pair, jobType.Name, key, settingNames(jobType))
+		}
+		value, err := parseSetting(s, text)
+		if err != nil {
+			return nil, cli.Usage("--setting %s: %q is no %s", pair, text, s.Type)
+		}
+		settings[key] = value
+	}
+	return settings, nil
+}
+
+func settingNames(jobType wire.AvailableJobType) string {
+	names := make([]string, len(jobType.Settings))
+	for i, s := range jobType.Settings {
+		names[i] = s.Key
+	}
+	return strings.Join(names, ", ")
+}
+
+func parseSetting(s wire.AvailableJobSetting, text string) (any, error) {
+	switch s.Type {
+	case wire.Int32:
+		n, err := strconv.ParseInt(text, 10, 32)
+		return n, err
+	case wire.Float:
+		return strconv.ParseFloat(text, 64)
+	case wire.Bool:
+		return strconv.ParseBool(text)
+	default:
+		return text, nil
+	}
+}
+
+// checkRequired names what is missing before anything is stored, in the words of the command line.
+func checkRequired(jobType wire.AvailableJobType, settings map[string]any, haveBlend bool) error {
+	for _, s := range jobType.Settings {
+		if s.Required == nil || !*s.Required || s.Default != nil {
+			continue
+		}
+		if _, ok := settings[s.Key]; ok {
+			continue
+		}
+		if s.Key == "blendfile" && haveBlend {
+			continue
+		}
+		if s.Key == "blendfile" {
+			return cli.Usage("job type %s needs a .blend file; name one", jobType.Name)
+		}
+		return cli.Usage("job type %s needs --setting %s=VALUE", jobType.Name, s.Key)
+	}
+	return nil
+}
+
+// waitForJob shows the progress of a job until it ends, however long the manager may be away meanwhile.
+func (a *app) waitForJob(ctx context.Context, c *client.Client, id uuid.UUID) (wire.Job, error) {
+	var job wire.Job
+	var bar *cli.Progress
+	shown := int64(-1)
+	err := c.Events(ctx, []string{"jobs"}, func(e client.Event) error {
+		if !concerns(e, id) {
+			return nil
+		}
+		now, err := c.Job(ctx, id)
+		if errors.Is(err, client.ErrNotFound) {
+			return err
+		}
+		if err != nil {
+			return nil //nolint:nilerr // The manager is away; the next event tells when it is back.
+		}
+		job = now
+		if bar == nil {
+			bar = a.StepsProgress("rendering", job.StepsTotal)
+		}
+		bar.Set(job.StepsCompleted)
+		if job.StepsCompleted != shown {
+			shown = job.StepsCompleted
+			a.Line(string(job.Status), job.StepsCompleted, job.StepsTotal)
+		}
+		if finished(job.Status) {
+			return errJobEnded
+		}
+		return nil
+	})
+	if bar != nil {
+		bar.End()
+	}
+	if errors.Is(err, errJobEnded) {
+		err = nil
+	}
+	return job, err
+}
+
+// concerns tells whether an event may say something about a job.
+func concerns(e client.Event, job uuid.UUID) bool {
+	var about struct {
+		ID uuid.UUID `json:"id"`
+	}
+	return e.Type == client.Reconnected || (json.Unmarshal(e.Data, &about) == nil && about.ID == job)
+}
