@@ -117,20 +117,26 @@ func (s *Server) writeError(err error, c echo.Context) {
 	if status >= http.StatusInternalServerError {
 		s.log.Error("request failed", "method", r.Method, "path", c.Path(), "status", status, "error", err)
 	}
+	comeBack := status == http.StatusTooManyRequests || (status == http.StatusServiceUnavailable && !errors.Is(err, errShamanOff))
+	if err := writeRefusal(c, status, body, comeBack); err != nil {
+		s.log.Debug("error answer was not taken", "method", r.Method, "path", c.Path(), "error", err)
+	}
+}
+
+// writeRefusal sends an error; comeBack says that asking again soon may help.
+func writeRefusal(c echo.Context, status int, body wire.Error, comeBack bool) error {
 	header := c.Response().Header()
 	header.Del(preferenceApplied)
-	if (status == http.StatusServiceUnavailable && !errors.Is(err, errShamanOff)) || status == http.StatusTooManyRequests {
+	if comeBack {
 		header.Set(echo.HeaderRetryAfter, retryAfter)
 	}
-	if r.ContentLength < 0 || r.ContentLength > smallBody {
+	if length := c.Request().ContentLength; length < 0 || length > smallBody {
 		// The server would first read on in a body that nobody wants, and wait for a client that stalls in it.
 		header.Set("Connection", "close")
 	}
 	header.Set(echo.HeaderContentType, echo.MIMEApplicationJSON)
 	c.Response().WriteHeader(status)
-	if err := json.NewEncoder(c.Response()).Encode(body); err != nil {
-		s.log.Debug("error answer was not taken", "method", r.Method, "path", c.Path(), "error", err)
-	}
+	return json.NewEncoder(c.Response()).Encode(body)
 }
 
 // mistakesRefusals tells whether the caller takes a passing fault for a final one. Flamenco's worker registers anew after

@@ -174,7 +174,7 @@ func (s *Server) blenderVersion(ctx context.Context, path string) (string, error
 	case err != nil:
 		return "", fmt.Errorf("it could not be run: %w", err)
 	}
-	lines := bufio.NewScanner(&said.Buffer)
+	lines := bufio.NewScanner(&said.kept)
 	if !lines.Scan() || !strings.HasPrefix(lines.Text(), "Blender ") {
 		return "", errors.New("it runs, but does not say that it is Blender")
 	}
@@ -183,13 +183,13 @@ func (s *Server) blenderVersion(ctx context.Context, path string) (string, error
 
 // firstBytes keeps the beginning of what is written and takes the rest.
 type firstBytes struct {
-	bytes.Buffer
+	kept  bytes.Buffer // not embedded: its ReadFrom knows no limit
 	limit int
 }
 
 // Write never fails.
 func (b *firstBytes) Write(p []byte) (int, error) {
-	b.Buffer.Write(p[:min(len(p), b.limit-b.Len())])
+	b.kept.Write(p[:min(len(p), b.limit-b.kept.Len())])
 	return len(p), nil
 }
 

@@ -338,4 +338,17 @@ func TestWorkersOutliveTheDatabase(t *testing.T) {
 			t.Errorf("%s %s: %d %s, Retry-After %q", c.method, c.path, resp.StatusCode, body, resp.Header.Get("Retry-After"))
 		}
 	}
+	for path, body := range map[string]string{
+		"/api/v3/worker/sign-on":                    `{"name":"w","supported_task_types":["misc"],"software_version":"3.8"}`,
+		"/api/v3/worker/task/" + task.Uuid.String(): `{"log":"x"}`,
+	} {
+		r := try(http.NewRequestWithContext(t.Context(), "POST", f.url+path, strings.NewReader(body)))(t)
+		r.SetBasicAuth(w.id.String(), workerSecret)
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("User-Agent", "Flamenco/3.8 (abc123)")
+		if resp, err := f.http.Do(r); err == nil {
+			t.Errorf("Flamenco's worker at %s got %d, which it would misread", path, resp.StatusCode)
+			_ = resp.Body.Close()
+		}
+	}
 }

@@ -328,9 +328,45 @@ func TestSilentWorkerLosesItsTaskAndComesBack(t *testing.T) {
 	if err != nil || got.Status != scheduler.WorkerError {
 		t.Fatalf("worker is %s, %v", got.Status, err)
 	}
+	f.comeBack(t, w, scheduler.WorkerAwake)
 	if again := f.claim(t, w); again.ID != task.ID || again.Claim != task.Claim+1 {
 		t.Errorf("the worker that spoke again got %v, claim %d", again.Name, again.Claim)
 	}
+}
+
+// comeBack does what a worker does that speaks again: it asks, is told where to go, and goes there.
+func (f *farm) comeBack(t *testing.T, w scheduler.WorkerID, want scheduler.WorkerStatus) {
+	t.Helper()
+	ctx := context.Background()
+	var asked scheduler.StatusRequested
+	if _, err := f.Claim(ctx, w, 0); !errors.As(err, &asked) || asked.Status != want {
+		t.Fatalf("asking for a task gives %v, want the request to be %s", err, want)
+	}
+	if status, err := f.RequestedStatus(ctx, w, 0); err != nil || status != want {
+		t.Fatalf("asking for the state gives %s, %v; want %s", status, err, want)
+	}
+	if err := f.StatusChanged(ctx, w, want); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := f.Worker(ctx, w); err != nil || got.Status != want || got.Requested != "" {
+		t.Fatalf("the worker is %s, asked to be %q, %v", got.Status, got.Requested, err)
+	}
+}
+
+func TestNobodyStaysInErrorAfterASilence(t *testing.T) {
+	f := newFarm(t)
+	ctx := context.Background()
+	idle, sleeper := f.worker(t, "idle"), f.worker(t, "sleeper")
+	if err := f.StatusChanged(ctx, sleeper, scheduler.WorkerAsleep); err != nil {
+		t.Fatal(err)
+	}
+	f.clock.advance(2 * time.Minute)
+	if err := f.CheckTimeouts(ctx); err != nil {
+		t.Fatal(err)
+	}
+	f.comeBack(t, idle, scheduler.WorkerAwake)
+	f.comeBack(t, sleeper, scheduler.WorkerAsleep)
+	f.idle(t, idle)
 }
 
 func TestForgottenTaskTimesOut(t *testing.T) {

@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,11 +41,16 @@ func (s *Scheduler) Claim(ctx context.Context, id WorkerID, wait time.Duration) 
 func (s *Scheduler) tryClaim(ctx context.Context, id WorkerID) (Assignment, error) {
 	s.presence.seen(id, s.now())
 	var a Assignment
+	var refused error
 	err := s.update(ctx, func(c *change) (err error) {
 		a, err = c.claim(id)
+		if errors.Is(err, ErrNoWork) {
+			// Tasks that were taken from the worker on the way stay taken.
+			refused, err = err, nil
+		}
 		return err
 	})
-	if err != nil {
+	if err = cmp.Or(err, refused); err != nil {
 		return Assignment{}, fmt.Errorf("worker %s asks for a task: %w", id.ShortID(), err)
 	}
 	s.presence.touched(a.ID, s.now())
@@ -58,14 +64,6 @@ func (c *change) claim(id WorkerID) (Assignment, error) {
 	}
 	if worker.Requested != "" {
 		return Assignment{}, StatusRequested{worker.Requested}
-	}
-	if worker.Status == WorkerError {
-		if err := c.moveWorker(&worker, EvHeardOf); err != nil {
-			return Assignment{}, err
-		}
-		if err := c.PutWorker(worker); err != nil {
-			return Assignment{}, err
-		}
 	}
 	if worker.Status != WorkerAwake {
 		return Assignment{}, fmt.Errorf("%w: it is %s", ErrNotAwake, worker.Status)

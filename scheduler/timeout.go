@@ -26,7 +26,9 @@ func (s *Scheduler) checkWorkers(ctx context.Context) error {
 			if !s.silent(*w) {
 				return nil
 			}
-			w.Requested, w.RequestedLazy = "", false
+			if w.Requested == "" {
+				w.Requested, w.RequestedLazy = afterSilence(w.Status), true
+			}
 			return c.moveWorker(w, EvSilence)
 		})
 		if err != nil && !isNotFound(err) && !errors.Is(err, ErrTransition) {
@@ -35,6 +37,18 @@ func (s *Scheduler) checkWorkers(ctx context.Context) error {
 		s.log.Warn("worker is silent; its tasks are queued again", "worker", w.Name, "timeout", s.limits.WorkerTimeout)
 	}
 	return nil
+}
+
+// afterSilence is the status that a worker is asked to go to when it speaks again, so that nothing stays in error after an
+// outage. One that restarts signs on, and is asked then.
+func afterSilence(before WorkerStatus) WorkerStatus {
+	switch before {
+	case WorkerAsleep:
+		return WorkerAsleep
+	case WorkerRestart:
+		return ""
+	}
+	return WorkerAwake
 }
 
 // silent tells whether nothing was heard of a worker for too long. One whose request is being held is there.

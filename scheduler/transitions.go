@@ -54,7 +54,6 @@ const (
 	EvRestart  Event = "restart"   // it says that it restarts
 	EvSignOff  Event = "sign-off"  // its process ends
 	EvSilence  Event = "silence"   // nothing was heard of it for too long
-	EvHeardOf  Event = "heard-of"  // it speaks again after a silence
 	EvSelfTest Event = "self-test" // it says that it tests itself
 )
 
@@ -132,7 +131,6 @@ var Transitions = []Transition{
 	{EntityWorker, EvRestart, from(WorkerStatuses...), string(WorkerRestart), ReleaseTasks, ByWorker},
 	{EntityWorker, EvSignOff, from(WorkerStatuses...), string(WorkerOffline), ReleaseTasks, ByWorker},
 	{EntityWorker, EvSilence, from(WorkerStarting, WorkerAwake, WorkerAsleep, WorkerTesting, WorkerRestart), string(WorkerError), ReleaseTasks, ByManager},
-	{EntityWorker, EvHeardOf, from(WorkerError), string(WorkerAwake), NoEffect, ByManager},
 }
 
 // Events lists the events that the table has for an entity, in the order of the table.

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"runtime"
 	"slices"
@@ -90,7 +89,6 @@ type JobType struct {
 	Settings []struct {
 		Key     string `json:"key"`
 		Type    string `json:"type"`
-		Visible string `json:"visible"`
 		Eval    string `json:"eval"`
 		Default any    `json:"default"`
 	} `json:"settings"`
@@ -229,34 +227,16 @@ func (a *Addon) verdict(got answer) error {
 	return nil
 }
 
-// newJob puts the body of a submission together. Each setting of the job type gets a value, as each is a property in Blender.
+// newJob puts the body of a submission together.
 func newJob(info Info, s Submission) (map[string]any, error) {
 	at := slices.IndexFunc(info.JobTypes, func(t JobType) bool { return t.Name == s.JobType })
 	if at < 0 {
 		return nil, fmt.Errorf("the manager has no job type %q", s.JobType)
 	}
 	jobType := info.JobTypes[at]
-	settings := map[string]any{}
-	for _, setting := range jobType.Settings {
-		if setting.Key == "blendfile" && s.Blend != "" {
-			continue
-		}
-		value, given := s.Settings[setting.Key]
-		switch {
-		case given:
-		case setting.Eval != "" && setting.Visible != "visible" && setting.Visible != "submission" && setting.Visible != "":
-			return nil, fmt.Errorf("setting %s is computed in Blender by %s: give its value", setting.Key, setting.Eval)
-		case setting.Default != nil:
-			value = setting.Default
-		default:
-			value = map[string]any{"string": "", "int32": 0, "float": 0.0, "bool": false}[setting.Type]
-		}
-		settings[setting.Key] = value
-	}
-	for name := range maps.Keys(s.Settings) {
-		if _, known := settings[name]; !known {
-			return nil, fmt.Errorf("job type %s has no setting %q", s.JobType, name)
-		}
+	settings, err := settingsOf(jobType, s)
+	if err != nil {
+		return nil, err
 	}
 	job := map[string]any{
 		"name": s.Name, "type": s.JobType, "type_etag": jobType.Etag, "priority": 50, "settings": settings,
@@ -275,6 +255,33 @@ func newJob(info Info, s Submission) (map[string]any, error) {
 		job["worker_tag"] = s.Tag
 	}
 	return job, nil
+}
+
+// settingsOf gives each setting of a job type a value, as each is a property in Blender.
+func settingsOf(jobType JobType, s Submission) (map[string]any, error) {
+	settings := map[string]any{}
+	for _, setting := range jobType.Settings {
+		if setting.Key == "blendfile" && s.Blend != "" {
+			continue
+		}
+		value, given := s.Settings[setting.Key]
+		switch {
+		case given:
+		case setting.Eval != "":
+			return nil, fmt.Errorf("setting %s is computed in Blender by %s: give its value", setting.Key, setting.Eval)
+		case setting.Default != nil:
+			value = setting.Default
+		default:
+			value = map[string]any{"string": "", "int32": 0, "float": 0.0, "bool": false}[setting.Type]
+		}
+		settings[setting.Key] = value
+	}
+	for name := range s.Settings {
+		if _, known := settings[name]; !known {
+			return nil, fmt.Errorf("job type %s has no setting %q", s.JobType, name)
+		}
+	}
+	return settings, nil
 }
 
 // Ask reads any JSON of the manager, for tests that look at what became of a job. Numbers come as float64.

@@ -85,21 +85,18 @@ func (a *Addon) copyProject(info Info, s Submission) (transfer, error) {
 // hashProject names every file of a project by its SHA-256 and size.
 func hashProject(project string) ([]projectFile, error) {
 	var files []projectFile
-	err := filepath.WalkDir(project, func(name string, entry fs.DirEntry, err error) error {
+	tree := os.DirFS(project)
+	err := fs.WalkDir(tree, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
 		}
-		content, err := os.ReadFile(name)
-		if err != nil {
-			return err
-		}
-		relative, err := filepath.Rel(project, name)
+		content, err := fs.ReadFile(tree, name)
 		if err != nil {
 			return err
 		}
 		sum := sha256.Sum256(content)
 		files = append(files, projectFile{
-			Sha: hex.EncodeToString(sum[:]), Size: int64(len(content)), Path: filepath.ToSlash(relative), disk: name,
+			Sha: hex.EncodeToString(sum[:]), Size: int64(len(content)), Path: name, disk: filepath.Join(project, filepath.FromSlash(name)),
 		})
 		return nil
 	})
@@ -120,7 +117,7 @@ func (a *Addon) upload(ctx context.Context, files []projectFile, packing Packing
 		if len(lacking) == 0 {
 			return uploads, nil
 		}
-		mathrand.Shuffle(len(lacking), func(i, j int) { lacking[i], lacking[j] = lacking[j], lacking[i] })
+		mathrand.Shuffle(len(lacking), func(i, j int) { lacking[i], lacking[j] = lacking[j], lacking[i] }) //nolint:gosec // it keeps clients out of each other's way
 		sent, err := a.round(ctx, lacking, packing)
 		uploads += sent
 		if err != nil {

@@ -126,10 +126,7 @@ func (w *Worker) count(change func(*Tally)) {
 func (w *Worker) Run(ctx context.Context) error {
 	status, err := w.signOn(ctx)
 	if err != nil {
-		if ctx.Err() != nil {
-			return nil
-		}
-		return err
+		return unlessEnded(ctx, err)
 	}
 	var aside sync.WaitGroup
 	background, stop := context.WithCancel(ctx)
@@ -145,6 +142,14 @@ func (w *Worker) Run(ctx context.Context) error {
 		return err
 	}
 	return nil // ctx ended
+}
+
+// unlessEnded drops an error that only says that the context ended.
+func unlessEnded(ctx context.Context, err error) error {
+	if ctx.Err() == nil {
+		return err
+	}
+	return nil
 }
 
 func (w *Worker) leave(ctx context.Context) {

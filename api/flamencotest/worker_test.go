@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// startWorker runs a worker at a fiftieth of its waits until the returned function is called, which gives its error.
+// startWorker runs a worker at a hundredth of its waits until the returned function is called, which gives its error.
 func startWorker(t *testing.T, cfg WorkerConfig) (*Worker, func() error) {
 	t.Helper()
 	cfg.Name, cfg.Scale = "heron", 0.01
