@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime/debug"
 	"time"
 
 	"github.com/google/uuid"
@@ -56,8 +57,38 @@ func (s *Server) SubmitJob(ctx context.Context, r gen.SubmitJobRequestObject) (g
 	if err != nil {
 		return nil, err
 	}
+	if len(tasks) >= largeJob {
+		s.largeJobs.wake()
+	}
 	s.log.Info("job submitted", "job", stored.ID, "name", stored.Name, "type", stored.Type, "tasks", len(tasks))
 	return gen.SubmitJob200JSONResponse(jobToWire(stored)), nil
+}
+
+// largeJob is the number of tasks from which compiling one leaves so much garbage that it is given back at once, and not
+// when the collector comes to it.
+const largeJob = 5000
+
+// memoryReturner gives memory back to the system after large jobs, outside of their requests.
+type memoryReturner struct{ due chan struct{} }
+
+func newMemoryReturner() *memoryReturner { return &memoryReturner{due: make(chan struct{}, 1)} }
+
+func (m *memoryReturner) wake() {
+	select {
+	case m.due <- struct{}{}:
+	default:
+	}
+}
+
+func (m *memoryReturner) run(ctx context.Context) error {
+	for {
+		select {
+		case <-m.due:
+			debug.FreeOSMemory()
+		case <-ctx.Done():
+			return nil
+		}
+	}
 }
 
 // compile turns what a client sent into a job and its tasks.

@@ -17,18 +17,30 @@ type names struct {
 	set     variables.Set
 	manager variables.View
 
+	bound   map[string]bool // names of workers that have values of their own
 	mu      sync.Mutex
-	workers map[string]*variables.Delivery // by platform
+	workers map[recipient]*variables.Delivery
 }
 
-// mostPlatforms bounds what names keeps ready; workers say freely what their platform is.
-const mostPlatforms = 32
+// recipient is whom a delivery is for. The worker is named only if it has values of its own.
+type recipient struct{ platform, worker string }
+
+// mostRecipients bounds what names keeps ready; workers say freely what their platform is.
+const mostRecipients = 512
 
 func newNames(set variables.Set) *names {
-	return &names{
+	n := &names{
 		set: set, manager: set.For(variables.ForWorkers, variables.PlatformManager, nil),
-		workers: make(map[string]*variables.Delivery),
+		bound: make(map[string]bool), workers: make(map[recipient]*variables.Delivery),
 	}
+	for _, variable := range set {
+		for _, value := range variable.Values {
+			for _, worker := range value.Workers {
+				n.bound[worker] = true
+			}
+		}
+	}
+	return n
 }
 
 // delivery translates for an audience on a platform.
@@ -36,23 +48,28 @@ func (n *names) delivery(audience variables.Audience, platform string) *variable
 	return variables.NewDelivery(n.manager, n.set.For(audience, platform, nil))
 }
 
-// toWorkers is the delivery to workers on a platform, made once.
-func (n *names) toWorkers(platform string) *variables.Delivery {
+// toWorker is the delivery to a worker, made once for all workers of a platform that have no values of their own.
+func (n *names) toWorker(platform, worker string) *variables.Delivery {
+	to := recipient{platform: platform}
+	if n.bound[worker] {
+		to.worker = worker
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	ready, ok := n.workers[platform]
+	ready, ok := n.workers[to]
 	if !ok {
-		ready = n.delivery(variables.ForWorkers, platform)
-		if len(n.workers) < mostPlatforms {
-			n.workers[platform] = ready
+		view := n.set.For(variables.ForWorkers, platform, n.set.Overrides(to.worker, platform))
+		ready = variables.NewDelivery(n.manager, view)
+		if len(n.workers) < mostRecipients {
+			n.workers[to] = ready
 		}
 	}
 	return ready
 }
 
-// fromWorkers translates paths that workers on a platform wrote into the manager's; one that no variable knows stays.
-func (n *names) fromWorkers(platform string) func(path string) string {
-	theirs, ours := n.set.For(variables.ForWorkers, platform, nil), n.delivery(variables.ForWorkers, variables.PlatformManager)
+// fromWorker translates paths that a worker wrote into the manager's; one that no variable knows stays.
+func (n *names) fromWorker(platform, worker string) func(path string) string {
+	theirs, ours := n.set.For(variables.ForWorkers, platform, n.set.Overrides(worker, platform)), n.delivery(variables.ForWorkers, variables.PlatformManager)
 	return func(path string) string { return ours.Text(theirs.ToLogical(path)) }
 }
 

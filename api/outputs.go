@@ -42,7 +42,7 @@ func (s *Server) localOutputs(ctx context.Context, worker scheduler.WorkerID, ou
 	if err != nil {
 		return nil, err
 	}
-	translate := s.names.Load().fromWorkers(w.Platform)
+	translate := s.names.Load().fromWorker(w.Platform, w.Name)
 	for i, o := range outputs {
 		if foreign(o) {
 			outputs[i].Root = translate(o.Root)

@@ -78,6 +78,7 @@ type Server struct {
 
 	names atomic.Pointer[names]
 
+	largeJobs  *memoryReturner
 	deletions  *jobDeleter
 	previews   *previewMaker
 	farmStatus *farmStatus
@@ -125,6 +126,7 @@ func New(config Config) (*Server, error) {
 		stopping: make(chan struct{}),
 	}
 	s.useVariables(config.Variables)
+	s.largeJobs = newMemoryReturner()
 	s.deletions = newJobDeleter(s)
 	s.previews = newPreviewMaker(s)
 	s.farmStatus = newFarmStatus(s)
@@ -141,6 +143,7 @@ func (s *Server) Handler() http.Handler { return s.echo }
 func (s *Server) Run(ctx context.Context) error {
 	defer s.stopOnce.Do(func() { close(s.stopping) })
 	work, ctx := errgroup.WithContext(ctx)
+	work.Go(func() error { return s.largeJobs.run(ctx) })
 	work.Go(func() error { return s.deletions.run(ctx) })
 	work.Go(func() error { return s.previews.run(ctx) })
 	work.Go(func() error { return s.farmStatus.run(ctx) })

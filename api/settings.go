@@ -97,6 +97,7 @@ type variableValueDocument struct {
 	Platform  string   `json:"platform,omitempty"`
 	Platforms []string `json:"platforms,omitempty"`
 	Audience  string   `json:"audience,omitempty"`
+	Workers   []string `json:"workers,omitempty"` // Hayloft's own: names of the workers that it is for alone
 	Value     string   `json:"value"`
 }
 
@@ -132,7 +133,7 @@ func documentOf(s Settings) settingsDocument {
 }
 
 func variableValueOf(v variables.Value) variableValueDocument {
-	d := variableValueDocument{Platforms: v.Platforms, Audience: string(v.Audience), Value: v.Value}
+	d := variableValueDocument{Platforms: v.Platforms, Audience: string(v.Audience), Workers: v.Workers, Value: v.Value}
 	switch len(v.Platforms) {
 	case 0:
 		d.Platform = variables.AllPlatforms
@@ -167,7 +168,7 @@ func variableValueFrom(d variableValueDocument) variables.Value {
 	if d.Platform != "" {
 		platforms = append([]string{d.Platform}, platforms...)
 	}
-	return variables.Value{Platforms: platforms, Audience: variables.Audience(d.Audience), Value: d.Value}
+	return variables.Value{Platforms: platforms, Audience: variables.Audience(d.Audience), Workers: d.Workers, Value: d.Value}
 }
 
 // changeSettings reads a document over settings: what it leaves out stays, but a list of variables is the whole list. A

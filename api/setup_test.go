@@ -58,18 +58,18 @@ func TestNamesAreBounded(t *testing.T) {
 	n := newNames(variables.Set{"farm": {IsTwoWay: true, Values: []variables.Value{
 		{Value: "/mnt/farm"}, {Platforms: []string{"windows"}, Value: `F:\farm`},
 	}}})
-	for i := range 2 * mostPlatforms {
-		if got := n.toWorkers(strconv.Itoa(i)).Text("{farm}/a"); got != "/mnt/farm/a" {
+	for i := range 2 * mostRecipients {
+		if got := n.toWorker(strconv.Itoa(i), "any").Text("{farm}/a"); got != "/mnt/farm/a" {
 			t.Fatalf("platform %d gets %s", i, got)
 		}
 	}
-	if got := n.toWorkers("windows").Text("{farm}/a"); got != `F:\farm\a` {
+	if got := n.toWorker("windows", "any").Text("{farm}/a"); got != `F:\farm\a` {
 		t.Errorf("Windows gets %s", got)
 	}
-	if len(n.workers) > mostPlatforms {
+	if len(n.workers) > mostRecipients {
 		t.Errorf("%d platforms are kept", len(n.workers))
 	}
-	if got := n.fromWorkers("windows")(`F:\farm\out\1.png`); got != "/mnt/farm/out/1.png" {
+	if got := n.fromWorker("windows", "any")(`F:\farm\out\1.png`); got != "/mnt/farm/out/1.png" {
 		t.Errorf("a path of Windows is %s here", got)
 	}
 }

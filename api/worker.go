@@ -101,7 +101,7 @@ type assignedTask struct {
 func (t assignedTask) VisitScheduleTaskResponse(w http.ResponseWriter) error { return writeJSON(w, t) }
 
 func (s *Server) assigned(claimed scheduler.Assignment) assignedTask {
-	commands := s.names.Load().toWorkers(claimed.Platform).Commands(claimed.Commands)
+	commands := s.names.Load().toWorker(claimed.Platform, claimed.WorkerName).Commands(claimed.Commands)
 	return assignedTask{Commands: commands, AssignedTask: wire.AssignedTask{
 		Uuid: claimed.ID.UUID, Job: claimed.Job.UUID, Name: claimed.Name, Status: wire.TaskStatus(claimed.Status),
 		Priority: claimed.Priority, JobPriority: claimed.JobPriority, JobType: claimed.JobType, TaskType: claimed.Type,

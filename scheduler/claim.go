@@ -109,6 +109,7 @@ func (c *change) assignment(t TaskState, worker Worker) (Assignment, error) {
 	t.Status, t.Worker, t.StepsDone = TaskActive, worker.ID, 0
 	t.Claim, t.Seq = t.Claim+1, 0
 	return Assignment{
-		TaskState: t, TaskContent: content, JobType: c.job.Type, JobPriority: c.job.Priority, Platform: worker.Platform,
+		TaskState: t, TaskContent: content, JobType: c.job.Type, JobPriority: c.job.Priority,
+		Platform: worker.Platform, WorkerName: worker.Name,
 	}, nil
 }

@@ -68,6 +68,7 @@ type Assignment struct {
 	JobType     string
 	JobPriority int
 	Platform    string // of the worker, for variables
+	WorkerName  string // the same
 }
 
 // TaskUpdate is what a worker reports about a task.

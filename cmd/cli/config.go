@@ -36,6 +36,7 @@ type VariableValue struct {
 	Platform  string   `yaml:"platform,omitempty"`
 	Platforms []string `yaml:"platforms,omitempty"`
 	Audience  string   `yaml:"audience,omitempty"`
+	Workers   []string `yaml:"workers,omitempty"` // names; only these workers get the value
 }
 
 // UnmarshalYAML takes a plain text as the value for every platform.

@@ -132,7 +132,7 @@ func parseVariables(config map[string]cli.VariableConfig) variables.Set {
 				platforms = append(platforms, value.Platform)
 			}
 			variable.Values = append(variable.Values, variables.Value{
-				Platforms: platforms, Audience: variables.Audience(value.Audience), Value: value.Value})
+				Platforms: platforms, Audience: variables.Audience(value.Audience), Workers: value.Workers, Value: value.Value})
 		}
 		set[name] = variable
 	}
@@ -145,7 +145,7 @@ func formatVariables(set variables.Set) map[string]cli.VariableConfig {
 		variable := cli.VariableConfig{IsTwoWay: v.IsTwoWay}
 		for _, value := range v.Values {
 			variable.Values = append(variable.Values, cli.VariableValue{
-				Value: value.Value, Platforms: value.Platforms, Audience: string(value.Audience)})
+				Value: value.Value, Platforms: value.Platforms, Audience: string(value.Audience), Workers: value.Workers})
 		}
 		config[name] = variable
 	}

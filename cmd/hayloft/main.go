@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // sleep schedules name time zones, and not every system knows them
 
 	"hayloft/cmd/cli"
 )

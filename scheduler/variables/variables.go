@@ -40,7 +40,9 @@ type Value struct {
 	Platforms []string
 	// Audience is empty or [ForAll] for everybody.
 	Audience Audience
-	Value    string
+	// Workers are the names of the workers that the value is for alone; see [Set.Overrides]. Empty means that it is for all.
+	Workers []string
+	Value   string
 }
 
 // Defaults returns the variables of a farm that configures none: Blender as found in the PATH of each worker, without a
@@ -117,8 +119,29 @@ func (v Variable) trim(value string) string {
 	return value
 }
 
+// Overrides returns the values that are bound to one worker, by name, for [Set.For].
+func (s Set) Overrides(worker, platform string) map[string]string {
+	bound := make(map[string]string)
+	for name, variable := range s {
+		best := 0
+		for _, v := range variable.Values {
+			if !slices.Contains(v.Workers, worker) {
+				continue
+			}
+			v.Workers = nil
+			if fit := v.fit(ForWorkers, platform); fit > 0 && fit >= best {
+				best, bound[name] = fit, v.Value
+			}
+		}
+	}
+	return bound
+}
+
 // fit ranks a value: 0 does not fit at all, more is more specific.
 func (v Value) fit(audience Audience, platform string) int {
+	if len(v.Workers) > 0 {
+		return 0
+	}
 	rank := 1
 	switch {
 	case v.isFor(platform):

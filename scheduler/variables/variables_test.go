@@ -87,3 +87,27 @@ func TestValidate(t *testing.T) {
 		})
 	}
 }
+
+func TestOverridesOfAWorker(t *testing.T) {
+	set := variables.Set{
+		"blender": {Values: []variables.Value{
+			{Value: "blender"},
+			{Value: "/opt/blender-4/blender", Workers: []string{"atlas", "titan"}},
+			{Value: `C:\blender\blender.exe`, Workers: []string{"atlas"}, Platforms: []string{"windows"}},
+			{Value: "for people", Workers: []string{"atlas"}, Audience: variables.ForUsers},
+		}},
+		"other": {Values: []variables.Value{{Value: "same"}}},
+	}
+	for _, c := range []struct{ worker, platform, want string }{
+		{"atlas", "linux", "/opt/blender-4/blender"},
+		{"titan", "windows", "/opt/blender-4/blender"},
+		{"atlas", "windows", `C:\blender\blender.exe`},
+		{"nobody", "linux", "blender"},
+		{"", "linux", "blender"},
+	} {
+		values := set.For(variables.ForWorkers, c.platform, set.Overrides(c.worker, c.platform)).Values()
+		if values["blender"] != c.want || values["other"] != "same" {
+			t.Errorf("%s on %s: %v, want blender = %s", c.worker, c.platform, values, c.want)
+		}
+	}
+}
