@@ -256,6 +256,7 @@ func updateRows(ctx context.Context, db *sql.DB, rows int) error {
 	if err != nil {
 		return errors.Join(err, tx.Rollback())
 	}
+	defer update.Close() //nolint:errcheck // Its work is done or undone by then.
 	for i := range rows {
 		if _, err := update.ExecContext(ctx, 1+i*97%10_000); err != nil {
 			return errors.Join(err, tx.Rollback())

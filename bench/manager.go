@@ -184,7 +184,7 @@ func serveUntil(ctx context.Context, listener net.Listener, handler http.Handler
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = server.Close()
 	}
-	<-served
+	_ = <-served // that it was shut down
 	return err
 }
 

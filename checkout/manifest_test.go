@@ -176,7 +176,7 @@ func TestFolders(t *testing.T) {
 			}
 			seen[f.path] = true
 			for _, e := range f.files {
-				if dir := e.Path.Dir(); dir != f.path && !(dir == "" && f.path == ".") {
+				if dir := e.Path.Dir(); dir != f.path && (dir != "" || f.path != ".") {
 					t.Fatalf("%q is in %q", e.Path, f.path)
 				}
 			}

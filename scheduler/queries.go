@@ -175,6 +175,7 @@ func farmStatus(workers []Worker, jobs map[JobStatus]int) FarmStatus {
 			awake++
 		case WorkerAsleep:
 			asleep++
+		default:
 		}
 	}
 	work := jobs[JobActive]+jobs[JobQueued] > 0

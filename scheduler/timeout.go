@@ -47,8 +47,9 @@ func afterSilence(before WorkerStatus) WorkerStatus {
 		return WorkerAsleep
 	case WorkerRestart:
 		return ""
+	default:
+		return WorkerAwake
 	}
-	return WorkerAwake
 }
 
 // silent tells whether nothing was heard of a worker for too long. One whose request is being held is there.

@@ -63,7 +63,7 @@ func Run(ctx context.Context, spec Spec) (Exit, error) {
 		return Exit{}, fmt.Errorf("make a pipe for the output: %w", err)
 	}
 	c := &child{spec: spec, begin: time.Now(), exited: make(chan struct{}), release: make(chan struct{}), reaped: make(chan struct{})}
-	c.cmd = exec.Command(spec.Args[0], spec.Args[1:]...)
+	c.cmd = exec.Command(spec.Args[0], spec.Args[1:]...) //nolint:noctx // The whole group is ended with ctx, not only the child.
 	c.cmd.Stdout, c.cmd.Stderr = w, w
 	started := make(chan error)
 	go c.own(started)
@@ -183,7 +183,7 @@ func (c *child) read(r io.Reader) {
 		c.waiting.Store(false)
 		if n > 0 {
 			c.last.Store(int64(time.Since(c.begin)))
-			lines.Write(buf[:n])
+			_, _ = lines.Write(buf[:n]) // it takes everything
 		}
 		if err != nil {
 			return
