@@ -2,9 +2,6 @@ package main
 
 import (
 	"context"
-	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -14,23 +11,9 @@ import (
 // version is set by the linker: -ldflags "-X main.version=1.2.3".
 var version = "0.1.0-dev"
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, cli.Process())
-	stop()
-	os.Exit(code)
-}
+func main() { cli.Main(run) }
 
-// run carries out one command line and returns the exit code.
-func run(ctx context.Context, env cli.Environment) int {
-	root := newRoot(env)
-	root.SetArgs(env.Args)
-	err := root.ExecuteContext(ctx)
-	if err == nil {
-		return cli.ExitOK
-	}
-	return cli.Report(env.Stderr, "cas", err)
-}
+func run(ctx context.Context, env cli.Environment) int { return cli.Run(ctx, newRoot(env), env) }
 
 const about = `The asset store for pipelines. Files are kept once, by their SHA-256; trees are named by refs.
 
