@@ -1,0 +1,321 @@
+package blend
+
+import (
+	"compress/gzip"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/klauspost/compress/zstd"
+	"go.uber.org/goleak"
+)
+
+// corpusTop is removed when all tests are done.
+var corpusTop string
+
+func TestMain(m *testing.M) {
+	var err error
+	if corpusTop, err = os.MkdirTemp("", "hayloft-blend-corpus-*"); err == nil {
+		corpusTop, err = filepath.EvalSymlinks(corpusTop)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	if err := goleak.Find(); code == 0 && err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.RemoveAll(corpusTop)
+	os.Exit(code)
+}
+
+// want is what a scene of the corpus needs.
+type want struct {
+	Files   []string `json:"files"`
+	Missing []string `json:"missing"`
+	Listed  []string `json:"listed"` // what Blender itself lists
+}
+
+var makeCorpus = sync.OnceValues(func() (map[string]want, error) {
+	out, err := exec.Command("blender", "-b", "--factory-startup", "--python-exit-code", "1", "-P", "testdata/corpus.py", "--", corpusTop).CombinedOutput()
+	if err != nil {
+		return nil, fmt.Errorf("Blender 3.4 on the PATH makes the corpus: %w\n%s", err, out)
+	}
+	text, err := os.ReadFile(filepath.Join(corpusTop, "expected.json"))
+	if err != nil {
+		return nil, err
+	}
+	scenes := map[string]want{}
+	return scenes, json.Unmarshal(text, &scenes)
+})
+
+func corpus(t *testing.T) map[string]want {
+	t.Helper()
+	scenes, err := makeCorpus()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return scenes
+}
+
+func traceOne(t *testing.T, path string, options Options) Report {
+	t.Helper()
+	report, err := Trace(t.Context(), []string{path}, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return report
+}
+
+func TestTraceFindsWhatScenesNeed(t *testing.T) {
+	for name, want := range corpus(t) {
+		t.Run(name, func(t *testing.T) {
+			report := traceOne(t, filepath.Join(corpusTop, name), Options{})
+			slices.Sort(want.Files)
+			slices.Sort(want.Missing)
+			if diff := cmp.Diff(want.Files, report.Files); diff != "" {
+				t.Errorf("files (- wanted, + found):\n%s", diff)
+			}
+			if diff := cmp.Diff(want.Missing, report.Missing); diff != "" {
+				t.Errorf("missing (- wanted, + found):\n%s", diff)
+			}
+			if len(report.Warnings) > 0 {
+				t.Errorf("warnings: %q", report.Warnings)
+			}
+		})
+	}
+}
+
+// TestTraceFindsAllThatBlenderLists holds every path that Blender names itself against the findings.
+func TestTraceFindsAllThatBlenderLists(t *testing.T) {
+	for name, want := range corpus(t) {
+		found := map[string]bool{
+			"/c/tex/drive.png": true, `\\server/tex/share.png`: true, // Blender's reading of paths of Windows.
+			filepath.Join(corpusTop, "ocean"): true, // The ocean is not marked as baked, so nothing is read from there.
+		}
+		report := traceOne(t, filepath.Join(corpusTop, name), Options{})
+		for _, d := range report.Dependencies {
+			found[d.Resolved] = true
+			for _, file := range d.Files {
+				found[file] = true
+			}
+			for _, file := range d.Missing {
+				found[file] = true
+			}
+		}
+		for _, path := range want.Listed {
+			if !found[path] {
+				t.Errorf("%s: Blender lists %s", name, path)
+			}
+		}
+	}
+}
+
+func TestFindingsNameTheirDatablock(t *testing.T) {
+	corpus(t)
+	report := traceOne(t, filepath.Join(corpusTop, "images.blend"), Options{})
+	at := slices.IndexFunc(report.Dependencies, func(d Dependency) bool { return d.Datablock == "IMcase" })
+	if at < 0 {
+		t.Fatal("no finding for the image case")
+	}
+	missing := filepath.Join(corpusTop, "tex", "case.png")
+	want := Dependency{
+		Blend: filepath.Join(corpusTop, "images.blend"), Datablock: "IMcase", Kind: "image", Field: "Image.name",
+		Written: "//tex/case.png", Resolved: missing, Required: true, Missing: []string{missing},
+		Note: `there is "Case.png", which differs in upper and lower case only; rename one of them`,
+	}
+	if diff := cmp.Diff(want, report.Dependencies[at]); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestOceanCountsOnceBaked sets the mark that Blender sets only with its window open.
+func TestOceanCountsOnceBaked(t *testing.T) {
+	corpus(t)
+	data, err := os.ReadFile(filepath.Join(corpusTop, "caches.blend"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	marked := false
+	for b := range parsed(t, data).Blocks() {
+		if b.Type() == "OceanModifierData" {
+			kind := &b.file.catalogue.structs[b.entry().kind]
+			data[b.entry().at+kind.member("cached").offset] = 1
+			marked = true
+		}
+	}
+	path := filepath.Join(corpusTop, "baked.blend")
+	if err := os.WriteFile(path, data, 0o644); err != nil || !marked {
+		t.Fatal(marked, err)
+	}
+	if got, want := traceOne(t, path, Options{}).Files, filepath.Join(corpusTop, "ocean", "disp_0001.exr"); !slices.Contains(got, want) {
+		t.Errorf("%q does not hold %s", got, want)
+	}
+}
+
+func TestFramesLimitSequences(t *testing.T) {
+	corpus(t)
+	report := traceOne(t, filepath.Join(corpusTop, "sequences.blend"), Options{Frames: []Range{{2, 2}}})
+	var got []string
+	for _, path := range report.Files {
+		if !strings.Contains(path, "clip.") {
+			got = append(got, filepath.Base(path))
+		}
+	}
+	want := []string{"loop01.png", "loop10.png", "shot_004_left.png", "smoke_0004.vdb", "smoke_0010.vdb"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestFeatures(t *testing.T) {
+	corpus(t)
+	report := traceOne(t, filepath.Join(corpusTop, "media.blend"), Options{})
+	want := []string{"alembic", "blender:3.4", "denoiser:openimagedenoise", "engine:CYCLES", "fluid", "gpu", "osl", "usd"}
+	if diff := cmp.Diff(want, report.Features); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestOneLibraryByTwoSpellings links to a folder and expects no datablock twice.
+func TestOneLibraryByTwoSpellings(t *testing.T) {
+	corpus(t)
+	link := filepath.Join(t.TempDir(), "scenes")
+	if err := os.Symlink(corpusTop, link); err != nil {
+		t.Fatal(err)
+	}
+	paths := []string{filepath.Join(corpusTop, "libraries.blend"), filepath.Join(link, "libraries.blend")}
+	both, err := Trace(t.Context(), paths, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	one := traceOne(t, paths[0], Options{})
+	if diff := cmp.Diff(one, both); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestEnvelopesAndHeadersAgree wraps the same scene in every way that Blender and other tools do.
+func TestEnvelopesAndHeadersAgree(t *testing.T) {
+	corpus(t)
+	plain, err := os.ReadFile(filepath.Join(corpusTop, "images.blend"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := traceOne(t, filepath.Join(corpusTop, "images.blend"), Options{})
+	for name, wrapped := range map[string][]byte{
+		"gzip": gzipped(t, plain), "zstd without table": zstdStream(t, plain), "zstd with table": zstdFrames(t, plain, 20_000, false),
+		"zstd with checksums": zstdFrames(t, plain, 1_000_000, true), "17-byte header": withLargeHeads(t, plain),
+		"skippable frame first": append([]byte{0x50, 0x2a, 0x4d, 0x18, 1, 0, 0, 0, 'x'}, zstdStream(t, plain)...),
+	} {
+		path := filepath.Join(corpusTop, "wrapped.blend")
+		if err := os.WriteFile(path, wrapped, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		got := traceOne(t, path, Options{})
+		if diff := cmp.Diff(want.Files, got.Files); diff != "" {
+			t.Errorf("%s: files:\n%s", name, diff)
+		}
+		if diff := cmp.Diff(want.Missing, got.Missing); diff != "" {
+			t.Errorf("%s: missing:\n%s", name, diff)
+		}
+	}
+}
+
+func gzipped(t testing.TB, plain []byte) []byte {
+	t.Helper()
+	var b strings.Builder
+	w := gzip.NewWriter(&b)
+	write(t, w, plain)
+	return []byte(b.String())
+}
+
+func zstdStream(t testing.TB, plain []byte) []byte {
+	t.Helper()
+	var b strings.Builder
+	w, err := zstd.NewWriter(&b, zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, w, plain)
+	return []byte(b.String())
+}
+
+func write(t testing.TB, w io.WriteCloser, data []byte) {
+	t.Helper()
+	if _, err := w.Write(data); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// failer is a test, or a draw of a property test.
+type failer interface {
+	Helper()
+	Fatal(args ...any)
+}
+
+// zstdFrames writes the seekable form with frames of a size.
+func zstdFrames(t failer, plain []byte, size int, checksums bool) []byte {
+	t.Helper()
+	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer encoder.Close() //nolint:errcheck // It writes to nothing.
+	var out, table []byte
+	count := uint32(0)
+	for piece := range slices.Chunk(plain, size) {
+		packed := encoder.EncodeAll(piece, nil)
+		out = append(out, packed...)
+		table = binary.LittleEndian.AppendUint32(table, uint32(len(packed)))
+		table = binary.LittleEndian.AppendUint32(table, uint32(len(piece)))
+		if checksums {
+			table = append(table, 0, 0, 0, 0)
+		}
+		count++
+	}
+	out = binary.LittleEndian.AppendUint32(out, tableMagic)
+	out = binary.LittleEndian.AppendUint32(out, uint32(len(table)+footerSize))
+	out = append(out, table...)
+	out = binary.LittleEndian.AppendUint32(out, count)
+	if checksums {
+		out = append(out, hasChecksums)
+	} else {
+		out = append(out, 0)
+	}
+	return binary.LittleEndian.AppendUint32(out, footerMagic)
+}
+
+// withLargeHeads turns a file of Blender 3.4 into the form of 5.0.
+func withLargeHeads(t testing.TB, plain []byte) []byte {
+	t.Helper()
+	out := []byte("BLENDER17-01v0304")
+	for at := headerSize; ; {
+		head := plain[at:]
+		size := binary.LittleEndian.Uint32(head[4:])
+		out = append(out, head[:4]...)
+		out = append(out, head[16:20]...)
+		out = append(out, head[8:16]...)
+		out = binary.LittleEndian.AppendUint64(out, uint64(size))
+		out = binary.LittleEndian.AppendUint64(out, uint64(binary.LittleEndian.Uint32(head[20:])))
+		if string(head[:4]) == "ENDB" {
+			return out
+		}
+		out = append(out, head[24:24+size]...)
+		at += 24 + int(size)
+	}
+}

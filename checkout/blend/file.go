@@ -1,0 +1,344 @@
+package blend
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"slices"
+	"sort"
+)
+
+// File is an open .blend file. It is for one goroutine at a time.
+type File struct {
+	content   content
+	header    Header
+	order     binary.ByteOrder
+	blocks    []entry
+	byAddress []int32           // blocks that are no DATA, in ascending order of address
+	scopes    map[int32][]int32 // by owner: its DATA blocks in ascending order of address; made when first asked for
+	catalogue *catalogue
+	window    window
+	close     func() error
+}
+
+// entry is one block of the index.
+type entry struct {
+	at, size, count int64
+	old             uint64
+	kind            int32 // index into the catalogue; 0 on DATA means that nothing is known of its content
+	owner           int32 // the block that is no DATA before this one; itself, if it is none
+	code            [4]byte
+}
+
+var (
+	codeData = [4]byte{'D', 'A', 'T', 'A'}
+	codeEnd  = [4]byte{'E', 'N', 'D', 'B'}
+	codeDNA  = [4]byte{'D', 'N', 'A', '1'}
+	codeID   = [4]byte{'I', 'D'}
+)
+
+// Open reads the index of a .blend file: its block heads and its catalogue of structs. The caller closes the File.
+// Errors: those of the file system, [ErrNotBlend], [ErrNewer], [ErrCorrupt], [ErrTooLarge].
+func Open(path string) (*File, error) {
+	info, err := os.Stat(path) // Opening a pipe would wait for somebody to write into it.
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("read %q: it is a folder or a device: %w", path, ErrNotBlend)
+	}
+	disk, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	f, err := openDisk(disk)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("read %q: %w", path, err), disk.Close())
+	}
+	f.close = disk.Close
+	return f, nil
+}
+
+func openDisk(disk *os.File) (*File, error) {
+	info, err := disk.Stat()
+	if err != nil {
+		return nil, err
+	}
+	return Parse(disk, info.Size())
+}
+
+// Parse is [Open] for bytes that lie anywhere; size is their number. It never closes r.
+func Parse(r io.ReaderAt, size int64) (*File, error) {
+	content, err := unwrap(r, size)
+	if err != nil {
+		return nil, err
+	}
+	f := &File{content: content, close: nothingToClose, scopes: map[int32][]int32{}, window: window{from: content, room: maxKept}}
+	if err := f.read(); err != nil {
+		return nil, errors.Join(err, content.close())
+	}
+	return f, nil
+}
+
+// Close frees what reading needed. Blocks and structs of the file cannot be read afterwards.
+func (f *File) Close() error { return errors.Join(f.content.close(), f.close()) }
+
+// Header is the file's own first line.
+func (f *File) Header() Header { return f.header }
+
+// Compression is the envelope that the file was saved in.
+func (f *File) Compression() Compression { return f.content.compression }
+
+// Blocks yields all blocks in the order of the file, save its end mark.
+func (f *File) Blocks() iter.Seq[Block] {
+	return func(yield func(Block) bool) {
+		for i := range f.blocks {
+			if !yield(Block{f, int32(i)}) {
+				return
+			}
+		}
+	}
+}
+
+func (f *File) read() error {
+	head, err := f.window.read(0, min(f.content.size, largeHeaderSize))
+	if err != nil {
+		return err
+	}
+	if f.header, err = parseHeader(head); err != nil {
+		return err
+	}
+	f.order = f.header.order()
+	catalogueAt, err := f.readHeads()
+	if err != nil {
+		return err
+	}
+	data, err := Block{f, catalogueAt}.Data()
+	if err != nil {
+		return err
+	}
+	if f.catalogue, err = parseCatalogue(data, f.order, int64(f.header.PointerSize)); err != nil {
+		return err
+	}
+	return f.checkKinds()
+}
+
+// readHeads fills the index and returns where the catalogue is, which Blender writes last.
+func (f *File) readHeads() (catalogueAt int32, err error) {
+	catalogueAt = -1
+	owner := int32(0)
+	for at := f.header.size(); ; {
+		e, err := f.readHead(at)
+		if err != nil {
+			return -1, err
+		}
+		if e.code == codeEnd {
+			break
+		}
+		if len(f.blocks) == maxBlocks {
+			return -1, tooLarge("it has more than %d blocks", maxBlocks)
+		}
+		index := int32(len(f.blocks))
+		if e.code != codeData {
+			owner = index
+			f.byAddress = append(f.byAddress, index)
+		}
+		if e.code == codeDNA {
+			catalogueAt = index
+		}
+		e.owner = owner
+		f.blocks = append(f.blocks, e)
+		if f.content.compression != Plain {
+			if err := f.window.keep(e.at, e.size); err != nil {
+				return -1, err
+			}
+		}
+		at = e.at + e.size
+	}
+	if catalogueAt < 0 {
+		return -1, corrupt("it has no list of structs (DNA1)")
+	}
+	if size := f.blocks[catalogueAt].size; size > maxCatalogue {
+		return -1, tooLarge("its list of structs (DNA1) has %d bytes", size)
+	}
+	f.sortByAddress(f.byAddress)
+	return catalogueAt, nil
+}
+
+func (f *File) headSize() int64 {
+	switch {
+	case f.header.LargeHeads:
+		return 32
+	case f.header.PointerSize == 4:
+		return 20
+	}
+	return 24
+}
+
+// readHead reads the block head that begins at a byte of the file and checks that the block ends inside it.
+func (f *File) readHead(at int64) (entry, error) {
+	raw, err := f.window.read(at, min(f.headSize(), f.content.size-at))
+	if err != nil {
+		return entry{}, err
+	}
+	var e entry
+	if len(raw) >= 4 {
+		e.code = [4]byte(raw)
+	}
+	switch {
+	case e.code == codeEnd:
+		return e, nil // Its own length may be cut short.
+	case int64(len(raw)) < f.headSize():
+		return e, corrupt("it ends at byte %d without an end mark", f.content.size)
+	case f.header.LargeHeads:
+		e.kind, e.old = int32(f.order.Uint32(raw[4:])), f.order.Uint64(raw[8:])
+		e.size, e.count = int64(f.order.Uint64(raw[16:])), int64(f.order.Uint64(raw[24:]))
+	case f.header.PointerSize == 4:
+		e.size, e.old = int64(int32(f.order.Uint32(raw[4:]))), uint64(f.order.Uint32(raw[8:]))
+		e.kind, e.count = int32(f.order.Uint32(raw[12:])), int64(int32(f.order.Uint32(raw[16:])))
+	default:
+		e.size, e.old = int64(int32(f.order.Uint32(raw[4:]))), f.order.Uint64(raw[8:])
+		e.kind, e.count = int32(f.order.Uint32(raw[16:])), int64(int32(f.order.Uint32(raw[20:])))
+	}
+	e.at = at + f.headSize()
+	if e.size < 0 || e.size > f.content.size-e.at || e.count < 0 || e.kind < 0 {
+		return e, corrupt("block %q at byte %d is longer than the file", e.code[:], at)
+	}
+	return e, nil
+}
+
+// checkKinds makes sure that each block holds as many structs as it says.
+func (f *File) checkKinds() error {
+	for i := range f.blocks {
+		e := &f.blocks[i]
+		if int(e.kind) >= len(f.catalogue.structs) {
+			return corrupt("block %q at byte %d is of an unknown struct", e.code[:], e.at)
+		}
+		if e.typed() {
+			if size := f.catalogue.structs[e.kind].size; size > 0 && e.count > e.size/size {
+				return corrupt("block %q at byte %d claims %d structs of %d bytes", e.code[:], e.at, e.count, size)
+			}
+		}
+	}
+	return nil
+}
+
+// typed says whether the block holds structs of its kind. Raw memory is marked with struct 0, and so are the blocks
+// that are no datablocks.
+func (e *entry) typed() bool { return e.kind != 0 }
+
+func (f *File) sortByAddress(blocks []int32) {
+	slices.SortStableFunc(blocks, func(a, b int32) int {
+		switch x, y := f.blocks[a].old, f.blocks[b].old; {
+		case x < y:
+			return -1
+		case x > y:
+			return 1
+		}
+		return 0
+	})
+}
+
+func (f *File) search(blocks []int32, address uint64) (int32, bool) {
+	i := sort.Search(len(blocks), func(i int) bool { return f.blocks[blocks[i]].old >= address })
+	if i < len(blocks) && f.blocks[blocks[i]].old == address {
+		return blocks[i], true
+	}
+	return 0, false
+}
+
+// find returns the block that had an address when the file was written, as a block of owner's datablock sees it: first
+// its own DATA, since from 5.0 on the addresses of DATA are unique only inside a datablock, then all datablocks.
+func (f *File) find(owner int32, address uint64) (Block, bool) {
+	if address == 0 {
+		return Block{}, false
+	}
+	if i, ok := f.search(f.scope(owner), address); ok {
+		return Block{f, i}, true
+	}
+	i, ok := f.search(f.byAddress, address)
+	return Block{f, i}, ok
+}
+
+func (f *File) scope(owner int32) []int32 {
+	if list, ok := f.scopes[owner]; ok {
+		return list
+	}
+	var list []int32
+	for i := owner + 1; int(i) < len(f.blocks) && f.blocks[i].owner == owner; i++ {
+		list = append(list, i)
+	}
+	f.sortByAddress(list)
+	f.scopes[owner] = list
+	return list
+}
+
+// window is a piece of the file that was read together: most heads and small blocks lie side by side.
+type window struct {
+	from  io.ReaderAt
+	begin int64
+	data  []byte
+	kept  []piece // in ascending order
+	room  int64   // bytes of kept that are still allowed
+}
+
+// piece is a small block that stays in memory.
+type piece struct {
+	begin int64
+	data  []byte
+}
+
+const windowSize = 4 << 10
+
+// keep holds on to a small block of a compressed file while its frame is decoded anyway: datablocks and what hangs on
+// them are small, and so need not be decoded again.
+func (w *window) keep(at, n int64) error {
+	if n == 0 || n > windowSize || n > w.room {
+		return nil
+	}
+	data, err := w.read(at, n)
+	if err != nil {
+		return err
+	}
+	w.room -= n
+	w.kept = append(w.kept, piece{at, bytes.Clone(data)})
+	return nil
+}
+
+func (w *window) find(at, n int64) ([]byte, bool) {
+	i := sort.Search(len(w.kept), func(i int) bool { return w.kept[i].begin > at }) - 1
+	if i < 0 {
+		return nil, false
+	}
+	if p := w.kept[i]; at+n <= p.begin+int64(len(p.data)) {
+		return p.data[at-p.begin:][:n], true
+	}
+	return nil, false
+}
+
+// read returns n bytes from a place of the file, for use until the next call. It answers with fewer only at the end of
+// the file.
+func (w *window) read(at, n int64) ([]byte, error) {
+	if n <= 0 {
+		return nil, nil
+	}
+	if at >= w.begin && at+n <= w.begin+int64(len(w.data)) {
+		return w.data[at-w.begin:][:n], nil
+	}
+	if data, ok := w.find(at, n); ok {
+		return data, nil
+	}
+	w.begin = at
+	w.data = slices.Grow(w.data[:0], int(max(n, windowSize)))[:max(n, windowSize)]
+	got, err := w.from.ReadAt(w.data, at)
+	w.data = w.data[:got]
+	if err != nil && !errors.Is(err, io.EOF) {
+		w.data = w.data[:0]
+		return nil, err
+	}
+	return w.data[:min(n, int64(got))], nil
+}

@@ -1,0 +1,95 @@
+package blend
+
+import (
+	"bytes"
+	"testing"
+)
+
+// seeds are valid files in every layout and envelope; testdata/fuzz holds what fuzzing found beside them.
+func seeds(f *testing.F) {
+	f.Helper()
+	for _, l := range layouts {
+		f.Add(sample(l))
+	}
+	plain := sample(layouts["8 bytes, little"])
+	f.Add(gzipped(f, plain))
+	f.Add(zstdStream(f, plain))
+	f.Add(zstdFrames(f, plain, 300, true))
+}
+
+// FuzzParse reads everything that a file offers.
+func FuzzParse(f *testing.F) {
+	seeds(f)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		file, err := Parse(bytes.NewReader(data), int64(len(data)))
+		if err != nil {
+			if file != nil {
+				t.Fatal("a file beside an error")
+			}
+			return
+		}
+		for b := range file.Blocks() {
+			if b.Size() > int64(len(data)) && file.Compression() == Plain {
+				t.Fatalf("block %q has %d bytes, the file %d", b.Code(), b.Size(), len(data))
+			}
+			structs := int64(0)
+			for s, err := range b.Structs() {
+				if err != nil {
+					break
+				}
+				readAll(s)
+				if structs++; structs > b.Count() {
+					t.Fatalf("block %q has more than %d structs", b.Code(), b.Count())
+				}
+			}
+		}
+		if err := file.Close(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func readAll(s Struct) {
+	for name := range s.Fields() {
+		v, ok := s.Field(name)
+		if !ok {
+			continue
+		}
+		_, _, _, _ = v.Int(), v.Float(), v.Text(), v.Bytes()
+		v.At(v.Len() - 1)
+		v.Follow()
+		if v.Kind() == "ListBase" {
+			for element, err := range s.List(name) {
+				if err != nil {
+					break
+				}
+				element.Text("name")
+			}
+		}
+	}
+}
+
+// FuzzTrace walks all datablocks of a file for what they need, without looking at the disk.
+func FuzzTrace(f *testing.F) {
+	seeds(f)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		file, err := Parse(bytes.NewReader(data), int64(len(data)))
+		if err != nil {
+			return
+		}
+		tr := newTracer(t.Context(), "/here", Options{})
+		root := tr.find("/film/shot.blend")
+		root.all = true
+		if err := newReach(tr, root, file).run(); err != nil {
+			tr.findings = nil // A damaged block ends the walk.
+		}
+		for _, found := range tr.findings {
+			if found.Written == "" || found.Datablock == "" && found.Blend == "" {
+				t.Errorf("an empty finding: %+v", found.Dependency)
+			}
+		}
+		if err := file.Close(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}

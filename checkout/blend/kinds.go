@@ -1,0 +1,340 @@
+package blend
+
+import "strings"
+
+// finder looks for dependencies in a struct. It is called for each struct of its kind, wherever that hangs: the struct
+// that holds a path decides, not the datablock around it, so that nothing depends on knowing all owners.
+type finder func(r *reach, s Struct) error
+
+// finders are by the name of the struct on disk (fact sheet, section 6). Outputs are not among them: the render's own
+// path, bakes, file output nodes, image sequences of dynamic paint.
+var finders = map[string]finder{
+	"Library": findLibrary, "Image": findImage, "MovieClip": findClip, "bSound": findSound, "VFont": findFont,
+	"Text": findText, "CacheFile": findCache, "CacheFileLayer": findCacheLayer, "Volume": findVolume,
+	"CustomDataExternal": findDisplacement, "Sequence": findStrip, "NodeShaderTexIES": findIES, "NodeShaderScript": findScript,
+	"Camera": findCameraScript, "MeshCacheModifierData": findMeshCache, "OceanModifierData": findOcean,
+	"FluidDomainSettings": findFluid, "FluidsimSettings": findOldFluid, "PointCache": findPointCache,
+	"NodesModifierData": findNodesBake, "NodesModifierBake": findNodesBakes, "bNodeSocketValueString": findSocket,
+	"IDProperty": findProperty,
+	// These hold no paths, but tell which files of a sequence are shown.
+	"bNode": seeNode, "Tex": seeTexture, "CameraBGImage": seeBackground, "Object": seeEmpty, "FCurve": seeAnimation, "Scene": seeScene,
+}
+
+// isPacked says whether the file's bytes lie in the .blend file itself.
+func isPacked(s Struct) bool { v, _ := s.Field("packedfile"); return v.Address() != 0 }
+
+// one is a dependency on the file that a text field names.
+func one(s Struct, kind, field string, required bool) finding {
+	return finding{Dependency: Dependency{Kind: kind, Field: s.Type() + "." + field, Written: s.Text(field), Required: required}}
+}
+
+const archiveLibrary = 1 << 0 // Library.flag from 5.0 on: it stands for data that is packed into this file
+
+func findLibrary(r *reach, s Struct) error {
+	if isPacked(s) || s.Int("flag")&archiveLibrary != 0 && r.file.header.Version >= 500 {
+		return nil
+	}
+	strong, used := r.needed[r.id.index]
+	f := one(s, "library", "name", strong || !used)
+	f.base = r.scene.path
+	return r.found(f)
+}
+
+// Image.source and what it means for Image.name.
+const (
+	imageFile     = 1
+	imageSequence = 2
+	imageMovie    = 3
+	imageTiled    = 6
+	imageUseViews = 1 << 14 // Image.flag
+	viewsApart    = 0       // Image.views_format
+)
+
+func findImage(r *reach, s Struct) error {
+	source := s.Int("source")
+	packed, partly, err := packedTiles(s)
+	if err != nil || packed || source != imageFile && source != imageSequence && source != imageMovie && source != imageTiled {
+		return err
+	}
+	template := one(s, "image", "name", true)
+	template.image = imageKey{r.scene, r.id.name}
+	switch source {
+	case imageSequence:
+		template.shape = shapeSequence
+	case imageTiled:
+		template.shape = shapeTiles
+		if template.tiles, err = neededTiles(s, partly); err != nil || len(template.tiles) == 0 {
+			return err
+		}
+	}
+	if s.Int("flag")&imageUseViews == 0 || s.Int("views_format") != viewsApart {
+		return r.found(template)
+	}
+	views := 0
+	for view, err := range s.List("views") {
+		if err != nil {
+			return err
+		}
+		f := template
+		if path := view.Text("filepath"); path != "" {
+			f.Field, f.Written = "ImageView.filepath", path
+			views++
+			if err := r.found(f); err != nil {
+				return err
+			}
+		}
+	}
+	if views > 0 {
+		return nil
+	}
+	return r.found(template)
+}
+
+// packedTiles says whether the image is packed as a whole, and which tiles are.
+func packedTiles(s Struct) (whole bool, tiles map[int64]bool, err error) {
+	if isPacked(s) {
+		return true, nil, nil
+	}
+	tiles = map[int64]bool{}
+	for file, err := range s.List("packedfiles") {
+		if err != nil {
+			return false, nil, err
+		}
+		whole = true
+		if number := file.Int("tile_number"); number > 0 {
+			tiles[number] = true
+		}
+	}
+	return whole && s.Int("source") != imageTiled, tiles, nil
+}
+
+const firstTile = 1001
+
+func neededTiles(s Struct, packed map[int64]bool) ([]int64, error) {
+	set := map[int64]bool{firstTile: true}
+	for tile, err := range s.List("tiles") {
+		if err != nil {
+			return nil, err
+		}
+		if number := tile.Int("tile_number"); number > firstTile && number < 10_000 {
+			set[number] = true
+		}
+	}
+	var tiles []int64
+	for number := range set {
+		if !packed[number] {
+			tiles = append(tiles, number)
+		}
+	}
+	return tiles, nil
+}
+
+const (
+	clipSequence = 1      // MovieClip.source
+	clipProxyDir = 1 << 1 // MovieClip.flag: proxies lie in a folder of their own
+)
+
+func findClip(r *reach, s Struct) error {
+	f := one(s, "movie clip", "name", true)
+	if s.Int("source") == clipSequence {
+		f.shape = shapeClip
+		f.offset = s.Int("frame_offset")
+	}
+	if err := r.found(f); err != nil || s.Int("flag")&clipProxyDir == 0 {
+		return err
+	}
+	f = one(s, "movie clip proxies", "proxy.dir", false)
+	f.shape = shapeFolder
+	return r.found(f)
+}
+
+func findSound(r *reach, s Struct) error {
+	if isPacked(s) {
+		return nil
+	}
+	return r.found(one(s, "sound", "name", true))
+}
+
+func findFont(r *reach, s Struct) error {
+	if isPacked(s) || s.Text("name") == "<builtin>" {
+		return nil
+	}
+	return r.found(one(s, "font", "name", true))
+}
+
+// findText lists a text's file as optional: its content is in the .blend file.
+func findText(r *reach, s Struct) error { return findTextBlock(r, s, "text", "name", shapeFile) }
+
+// findTextBlock is for a path of any length, which lies in a block of its own.
+func findTextBlock(r *reach, s Struct, kind, field string, as shape) error {
+	block, ok := s.Follow(field)
+	if !ok || block.Type() != "" {
+		return nil
+	}
+	path, err := block.text()
+	if err != nil {
+		return err
+	}
+	f := one(s, kind, field, false)
+	f.Written, f.shape = path, as
+	return r.found(f)
+}
+
+func findCache(r *reach, s Struct) error {
+	f := one(s, "cache file", "filepath", true)
+	if s.Int("is_sequence") != 0 {
+		f.shape, f.every = shapeSequence, true
+	}
+	if strings.HasSuffix(strings.ToLower(f.Written), ".abc") {
+		r.t.features["alembic"] = true
+	} else if f.Written != "" {
+		r.t.features["usd"] = true
+	}
+	return r.found(f)
+}
+
+const hiddenLayer = 1 << 0
+
+func findCacheLayer(r *reach, s Struct) error {
+	return r.found(one(s, "cache file layer", "filepath", s.Int("flag")&hiddenLayer == 0))
+}
+
+func findVolume(r *reach, s Struct) error {
+	r.t.features["openvdb"] = true
+	if isPacked(s) {
+		return nil
+	}
+	f := one(s, "volume", "filepath", true)
+	if s.Int("is_sequence") != 0 {
+		f.shape = shapeVolume
+		f.volume = volumeUser{s.Int("frame_start"), s.Int("frame_duration"), s.Int("frame_offset"), s.Int("sequence_mode")}
+	}
+	return r.found(f)
+}
+
+func findDisplacement(r *reach, s Struct) error {
+	return r.found(one(s, "external displacement", "filename", true))
+}
+
+// Sequence.type of strips that name files themselves. A sound strip's file is that of its sound datablock.
+const (
+	imageStrip = 0
+	sceneStrip = 2 // It shows another scene, at frames of its own.
+	movieStrip = 3
+)
+
+const mostElements = 1 << 20 // images of one strip
+
+func findStrip(r *reach, s Struct) error {
+	kind := s.Int("type")
+	if kind == sceneStrip {
+		r.t.animated = true
+	}
+	if kind != imageStrip && kind != movieStrip {
+		return nil
+	}
+	block, ok := s.Follow("strip")
+	if !ok {
+		return nil
+	}
+	strip, ok, err := block.Struct()
+	if err != nil || !ok {
+		return err
+	}
+	dir := strip.Text("dir")
+	if dir != "" && !strings.HasSuffix(dir, "/") && !strings.HasSuffix(dir, `\`) {
+		dir += "/"
+	}
+	elements, ok := strip.Follow("stripdata")
+	if !ok || elements.Type() != "StripElem" {
+		return nil
+	}
+	if elements.Count() > mostElements {
+		return tooLarge("a strip of images has %d elements", elements.Count())
+	}
+	f := finding{Dependency: Dependency{Kind: "sequencer strip", Field: "StripElem.name", Required: true}, shape: shapeSeveral}
+	for element, err := range elements.Structs() {
+		if err != nil {
+			return err
+		}
+		if name := element.Text("name"); name != "" {
+			f.several = append(f.several, dir+name)
+		}
+	}
+	if len(f.several) == 0 {
+		return nil
+	}
+	f.Written = f.several[0]
+	return r.found(f)
+}
+
+const externalSource = 1 // mode of nodes whose text is a datablock or a file
+
+func findIES(r *reach, s Struct) error {
+	if s.Int("mode") != externalSource {
+		return nil
+	}
+	return r.found(one(s, "IES profile", "filepath", true))
+}
+
+func findScript(r *reach, s Struct) error {
+	r.t.features["osl"] = true
+	if s.Int("mode") != externalSource {
+		return nil
+	}
+	return r.found(one(s, "OSL script", "filepath", true))
+}
+
+func findCameraScript(r *reach, s Struct) error {
+	if s.Int("custom_mode") != externalSource {
+		return nil
+	}
+	f := one(s, "OSL camera", "custom_filepath", true)
+	if f.Written != "" {
+		r.t.features["osl"] = true
+	}
+	return r.found(f)
+}
+
+func findMeshCache(r *reach, s Struct) error {
+	return r.found(one(s, "mesh cache", "filepath", true))
+}
+
+// filePathSubtype and folderPathSubtype mark texts that are paths.
+const (
+	filePathSubtype   = 1
+	folderPathSubtype = 2
+)
+
+func findSocket(r *reach, s Struct) error {
+	if s.Int("subtype") != filePathSubtype {
+		return nil
+	}
+	return r.found(one(s, "node input", "value", true))
+}
+
+const textProperty = 0 // IDProperty.type
+
+// findProperty lists custom properties that are declared to be paths. Whoever reads them decides whether they matter.
+func findProperty(r *reach, s Struct) error {
+	if s.Int("type") != textProperty {
+		return nil
+	}
+	block, ok := s.Follow("ui_data")
+	if !ok {
+		return nil
+	}
+	ui, ok, err := block.Struct()
+	if err != nil || !ok {
+		return err
+	}
+	as := shapeFile
+	switch ui.Int("base.rna_subtype") {
+	case filePathSubtype:
+	case folderPathSubtype:
+		as = shapeFolder
+	default:
+		return nil
+	}
+	return findTextBlock(r, s, "custom property "+s.Text("name"), "data.pointer", as)
+}

@@ -1,0 +1,40 @@
+package blend
+
+// Options of [Trace].
+type Options struct {
+	// Frames are those that will be rendered. None means all frames of all scenes of the files that are traced.
+	Frames []Range
+}
+
+// Report is everything that .blend files need. All paths are absolute and lexically clean; links are not resolved.
+type Report struct {
+	// Files exist and are needed, each once, in ascending order. The traced files themselves are not among them, unless
+	// a library links back to one.
+	Files []string `json:"files"`
+	// Missing are needed and do not exist, each once, in ascending order. A path of another platform is as written.
+	Missing []string `json:"missing"`
+	// Dependencies are the single findings that Files and Missing sum up.
+	Dependencies []Dependency `json:"dependencies"`
+	// Features are what a Blender must be able to do, as far as the files tell: "blender:3.4" (the highest version that
+	// saved one of them), "engine:CYCLES", "denoiser:openimagedenoise", "gpu", "alembic", "usd", "openvdb", "osl",
+	// "fluid", "ocean".
+	Features []string `json:"features"`
+	// Warnings are sentences for people: datablocks that a library does not have, libraries that cannot be read.
+	Warnings []string `json:"warnings,omitempty"`
+}
+
+// Dependency is one field of one datablock that names files.
+type Dependency struct {
+	Blend     string `json:"blend"`     // the .blend file that stores the datablock
+	Datablock string `json:"datablock"` // two letters for its type, then its name: "IMwood"
+	Kind      string `json:"kind"`      // "image", "library", "sound", …
+	Field     string `json:"field"`     // "Image.name"
+	Written   string `json:"written"`   // the path as it is stored
+	Resolved  string `json:"resolved"`  // the path as Blender takes it; of several files, the stored one's
+	// Frames are the numbers in the names of the files that are needed, if it is a sequence whose frames are known.
+	Frames   []Range  `json:"frames,omitempty"`
+	Required bool     `json:"required"` // without it, frames are wrong; Missing is empty where it is false
+	Files    []string `json:"files,omitempty"`
+	Missing  []string `json:"missing,omitempty"`
+	Note     string   `json:"note,omitempty"` // what a person should know about it
+}
