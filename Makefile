@@ -92,7 +92,7 @@ bench: ## all measurements, with ratios to what the machine can do
 	go run ./bench
 
 .PHONY: bench-quick
-bench-quick: ## the same in small, in about a minute
+bench-quick: ## the same in small, in under three minutes
 	@.ci/setup build
 	go run ./bench -quick
 

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -172,6 +173,7 @@ func (a *app) importManager(ctx context.Context, m flamencoManager, dir, data st
 			return err
 		}
 	}
+	a.Say("as the old one did, the new manager takes jobs from everybody who reaches %s", section["listen"])
 	config["manager"] = section
 	if len(m.Variables) > 0 {
 		config["variables"] = m.Variables
@@ -312,17 +314,37 @@ func shamanBlob(stored, path string) (cas.Blob, error) {
 	return cas.Blob{Digest: digest, Size: size}, nil
 }
 
-// writeConfig writes the file anew, readable by its owner only: it may hold a password.
+// writeConfig writes the file anew and durably, readable by its owner only: it may hold a password.
 func writeConfig(path string, config map[string]any) error {
 	text, err := yaml.Marshal(config)
 	if err != nil {
 		return err
 	}
-	temp := path + ".new"
-	if err := os.WriteFile(temp, text, 0o600); err != nil {
+	file, err := os.OpenFile(path+".new", os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
 		return err
 	}
-	return os.Rename(temp, path)
+	_, err = file.Write(text)
+	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
+		return errors.Join(err, os.Remove(file.Name()))
+	}
+	if err := os.Rename(file.Name(), path); err != nil {
+		return err
+	}
+	return syncFolder(filepath.Dir(path))
+}
+
+// syncFolder makes a new name durable, where the system can sync a folder.
+func syncFolder(dir string) error {
+	folder, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	err = folder.Sync()
+	if runtime.GOOS == "windows" {
+		err = nil
+	}
+	return errors.Join(err, folder.Close())
 }
 
 func (a *app) printImported(r imported) error {

@@ -35,7 +35,7 @@ func newOutreach(config managerConfig) (outreach, error) {
 	return o, nil
 }
 
-// run goes on until ctx ends. publishing outlives it, so that what happens at the stop is still published.
+// reachOut goes on until ctx ends. publishing outlives it, so that what happens at the stop is still published.
 func (m *manager) reachOut(ctx, publishing context.Context) error {
 	var work errgroup.Group
 	if m.outreach.discoverable {
