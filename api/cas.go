@@ -87,10 +87,12 @@ func (b fileBody) write(w http.ResponseWriter) error {
 		w.Header()[name] = values
 	}
 	// Farm data is never to be taken for a page of the manager.
-	w.Header().Set("Content-Type", "application/octet-stream")
+	w.Header().Set("Content-Type", octetStream)
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	http.ServeContent(w, b.request, "", b.modified, b.content)
-	return b.content.Close()
+	return steadily(w, func(w http.ResponseWriter) error {
+		http.ServeContent(w, b.request, "", b.modified, b.content)
+		return b.content.Close()
+	})
 }
 
 // ListRefs lists named trees by name.
@@ -140,13 +142,9 @@ func (s *Server) PutRef(ctx context.Context, r gen.PutRefRequestObject) (gen.Put
 
 // checkTree makes sure that a blob is a manifest and that all blobs of the manifest are stored.
 func (s *Server) checkTree(ctx context.Context, blob cas.Blob) error {
-	reader, err := s.Blobs.Open(ctx, blob.Digest)
+	manifest, err := s.manifest(ctx, blob)
 	if err != nil {
-		return fmt.Errorf("manifest: %w", err)
-	}
-	manifest, err := checkout.Decode(reader, checkout.DefaultLimits)
-	if err = errors.Join(err, reader.Close()); err != nil {
-		return fmt.Errorf("manifest %v: %w", blob.Digest, err)
+		return err
 	}
 	stored := make(map[cas.Blob]bool, manifest.Len())
 	err = s.Blobs.Stat(ctx, manifest.Blobs(), func(have cas.Blob) error {
@@ -157,6 +155,19 @@ func (s *Server) checkTree(ctx context.Context, blob cas.Blob) error {
 		return fmt.Errorf("look up the blobs of the tree: %w", err)
 	}
 	return lackOf(manifest, stored)
+}
+
+// manifest reads a manifest out of the store.
+func (s *Server) manifest(ctx context.Context, blob cas.Blob) (checkout.Manifest, error) {
+	reader, err := s.Blobs.Open(ctx, blob.Digest)
+	if err != nil {
+		return checkout.Manifest{}, fmt.Errorf("manifest: %w", err)
+	}
+	manifest, err := checkout.Decode(reader, checkout.DefaultLimits)
+	if err = errors.Join(err, reader.Close()); err != nil {
+		return checkout.Manifest{}, fmt.Errorf("manifest %v: %w", blob.Digest, err)
+	}
+	return manifest, nil
 }
 
 // shownMissing is how many missing files an error lists.

@@ -28,6 +28,14 @@ func optional[T comparable](value T) *T {
 	return &value
 }
 
+// optionalList gives nil for no list, so that the member is left out; an empty list stays.
+func optionalList(list []string) *[]string {
+	if list == nil {
+		return nil
+	}
+	return &list
+}
+
 // optionalTime leaves out the zero time, and gives any other in UTC.
 func optionalTime(t time.Time) *time.Time {
 	if t.IsZero() {
@@ -54,6 +62,7 @@ func submittedJob(sent wire.SubmittedJob) scheduler.Job {
 		Metadata:  deref(sent.Metadata),
 		Status:    scheduler.JobStatus(deref(sent.InitialStatus)),
 		WorkerTag: scheduler.TagID{UUID: deref(sent.WorkerTag)},
+		Requires:  deref(sent.Requires),
 	}
 	if sent.Priority != nil {
 		job.Priority = *sent.Priority
@@ -85,7 +94,7 @@ func jobToWire(job scheduler.Job) wire.Job {
 		Created: job.Created.UTC(), Updated: job.Updated.UTC(), Status: wire.JobStatus(job.Status), Activity: job.Activity,
 		StepsCompleted: job.StepsCompleted, StepsTotal: job.StepsTotal,
 		DeleteRequestedAt: optionalTime(job.DeleteRequestedAt), TaskCounts: &counts, WorkerTag: optional(job.WorkerTag.UUID),
-		Limits: limitsToWire(job.Limits),
+		Limits: limitsToWire(job.Limits), Requires: optionalList(job.Requires),
 	}
 	if settings != nil {
 		w.Settings = &settings
@@ -174,6 +183,7 @@ func workerToWire(w scheduler.Worker, known []scheduler.Tag, current *scheduler.
 		Id: w.ID.UUID, Name: w.Name, Status: wire.WorkerStatus(w.Status), StatusChange: statusChange(w),
 		LastSeen: optionalTime(w.LastSeen), Version: w.Software, CanRestart: w.CanRestart,
 		IpAddress: w.Address, Platform: w.Platform, SupportedTaskTypes: nonNil(w.TaskTypes), Tags: &tags,
+		Abilities: optionalList(w.Abilities),
 	}
 	if current != nil {
 		t := taskSummary(*current)

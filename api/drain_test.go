@@ -40,11 +40,11 @@ func TestUnwantedUploadsAreDrained(t *testing.T) {
 	f := newFarm(t)
 	content := randomBytes(9, 8<<20)
 	stored, busy := blobOf(content), blobOf(content[1:])
-	f.do("POST", uploadPath(stored), bytes.NewReader(content), "Content-Type", octets)
+	f.do("POST", uploadPath(stored), bytes.NewReader(content), "Content-Type", anyBytes)
 	defer f.inflight.Begin(busy)()
 	head := func(path string, length int) string {
 		return fmt.Sprintf("POST %s HTTP/1.1\r\nHost: farm\r\nContent-Type: %s\r\nX-Shaman-Can-Defer-Upload: True\r\nContent-Length: %d\r\n",
-			path, octets, length)
+			path, anyBytes, length)
 	}
 	conn := dialFarm(t, f)
 	for range 2 {
@@ -95,4 +95,11 @@ func TestImagesThatAreRefused(t *testing.T) {
 			t.Errorf("image %d: %d %s, Retry-After %q; want %d", i+1, resp.StatusCode, body, resp.Header.Get("Retry-After"), want)
 		}
 	}
+}
+
+// endRequest stops sending and waits for the answer.
+func endRequest(t *testing.T, conn net.Conn) *http.Response {
+	t.Helper()
+	must(t, conn.(*net.TCPConn).CloseWrite())
+	return try(http.ReadResponse(bufio.NewReader(conn), nil))(t)
 }

@@ -11,8 +11,13 @@ import (
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/labstack/echo/v4"
 
+	"hayloft/api/octets"
 	"hayloft/api/wire"
 	"hayloft/cas"
+	"hayloft/cas/chunk"
+	"hayloft/cas/disk"
+	"hayloft/cas/intake"
+	"hayloft/cas/pack"
 	"hayloft/checkout"
 	"hayloft/scheduler"
 	"hayloft/scheduler/jobtype"
@@ -30,6 +35,8 @@ var (
 	errFixedConfig     = errors.New("the manager has no configuration file that it may write; change its flags and start it anew")
 	errNoMatch         = errors.New("nothing matches")
 	errNoTag           = errors.New("no such worker tag")
+	errStalled         = errors.New("the body stopped coming")
+	errCutShort        = errors.New("the body ended before its end")
 	errTooManyStreams  = errors.New("too many event streams are open; close one and ask again")
 )
 
@@ -85,6 +92,25 @@ var meanings = []meaning{
 	{err: cas.ErrRefNotFound, status: http.StatusNotFound, reason: wire.ReasonNotFound},
 	{err: scheduler.ErrNotFound, status: http.StatusNotFound, reason: wire.ReasonNotFound},
 
+	{err: intake.ErrUnknownBase, status: http.StatusConflict, reason: wire.ReasonUnknownBase},
+	{err: intake.ErrNoSession, status: http.StatusNotFound, reason: wire.ReasonNoSession},
+	{err: intake.ErrLaneBusy, status: http.StatusLocked, reason: wire.ReasonLaneBusy},
+	{err: intake.ErrOtherRecipe, status: http.StatusServiceUnavailable, reason: wire.ReasonBusy},
+	{err: intake.ErrTooMany, status: http.StatusServiceUnavailable, reason: wire.ReasonBusy},
+	{err: intake.ErrTooLarge, status: http.StatusRequestEntityTooLarge, reason: wire.ReasonTooLarge},
+	{err: intake.ErrBadLane, status: http.StatusBadRequest, reason: wire.ReasonInvalid},
+	{err: intake.ErrBadSessionID, status: http.StatusBadRequest, reason: wire.ReasonInvalid},
+	{err: disk.ErrAssembling, status: http.StatusServiceUnavailable, reason: wire.ReasonBusy},
+	{err: disk.ErrUnknownChunk, status: http.StatusBadRequest, reason: wire.ReasonBadFrames},
+	{err: cas.ErrClosed, status: http.StatusServiceUnavailable, reason: wire.ReasonStopping},
+	{err: pack.ErrBadFrame, status: http.StatusBadRequest, reason: wire.ReasonBadFrames},
+	{err: pack.ErrWrongID, status: http.StatusExpectationFailed, reason: wire.ReasonDigestMismatch},
+	{err: chunk.ErrBadRecipe, status: http.StatusBadRequest, reason: wire.ReasonBadRecipe},
+	{err: chunk.ErrBadID, status: http.StatusBadRequest, reason: wire.ReasonInvalid},
+	{err: octets.ErrMalformed, status: http.StatusBadRequest, reason: wire.ReasonInvalid},
+	{err: errStalled, status: http.StatusRequestTimeout, reason: wire.ReasonStalled},
+	{err: errCutShort, status: http.StatusBadRequest, reason: wire.ReasonInvalid},
+
 	{err: errTooLarge, status: http.StatusRequestEntityTooLarge, reason: wire.ReasonTooLarge},
 	{err: errLengthRequired, status: http.StatusLengthRequired, reason: wire.ReasonLengthRequired},
 	{err: errUnsupportedType, status: http.StatusUnsupportedMediaType, reason: wire.ReasonUnsupportedMediaType},
@@ -130,13 +156,18 @@ func writeRefusal(c echo.Context, status int, body wire.Error, comeBack bool) er
 	if comeBack {
 		header.Set(echo.HeaderRetryAfter, retryAfter)
 	}
-	if length := c.Request().ContentLength; length < 0 || length > smallBody {
-		// The server would first read on in a body that nobody wants, and wait for a client that stalls in it.
-		header.Set("Connection", "close")
-	}
+	leaveBody(c.Request(), header)
 	header.Set(echo.HeaderContentType, echo.MIMEApplicationJSON)
 	c.Response().WriteHeader(status)
 	return json.NewEncoder(c.Response()).Encode(body)
+}
+
+// leaveBody gives up the connection of a request whose body nobody wants: the server would first read on in it, and wait for
+// a client that stalls.
+func leaveBody(r *http.Request, answer http.Header) {
+	if r.ContentLength < 0 || r.ContentLength > smallBody {
+		answer.Set("Connection", "close")
+	}
 }
 
 // mistakesRefusals tells whether the caller takes a passing fault for a final one. Flamenco's worker registers anew after

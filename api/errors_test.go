@@ -11,7 +11,13 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"hayloft/api/client"
+	"hayloft/api/octets"
 	"hayloft/cas"
+	"hayloft/cas/chunk"
+	"hayloft/cas/disk"
+	"hayloft/cas/intake"
+	"hayloft/cas/pack"
+	"hayloft/cas/transfer"
 	"hayloft/checkout"
 	"hayloft/scheduler"
 	"hayloft/scheduler/jobtype"
@@ -37,6 +43,13 @@ func TestErrorsTravelBothWays(t *testing.T) {
 		scheduler.ErrNotFound: client.ErrNotFound, errTooLarge: client.ErrTooLarge, errLengthRequired: client.ErrNoLength,
 		errShamanOff: client.ErrShamanOff, errFixedConfig: client.ErrNotSupported, errNoMatch: client.ErrNoMatch, errNoTag: client.ErrNotFound,
 		errUnsupportedType: client.ErrUnsupported, errQueueFull: client.ErrQueueFull,
+		errStalled: client.ErrStalled, errCutShort: client.ErrInvalid, octets.ErrMalformed: client.ErrInvalid,
+		intake.ErrUnknownBase: transfer.ErrUnknownBase, intake.ErrNoSession: transfer.ErrNoSession, intake.ErrLaneBusy: transfer.ErrLaneBusy,
+		intake.ErrOtherRecipe: transfer.ErrUnavailable, intake.ErrTooMany: transfer.ErrUnavailable, intake.ErrTooLarge: client.ErrTooLarge,
+		intake.ErrBadLane: client.ErrInvalid, intake.ErrBadSessionID: client.ErrInvalid,
+		disk.ErrAssembling: transfer.ErrUnavailable, disk.ErrUnknownChunk: client.ErrBadFrames, cas.ErrClosed: transfer.ErrUnavailable,
+		pack.ErrBadFrame: client.ErrBadFrames, pack.ErrWrongID: cas.ErrDigestMismatch,
+		chunk.ErrBadRecipe: client.ErrBadRecipe, chunk.ErrBadID: client.ErrInvalid,
 	}
 	server, err := New(Config{SharedStorage: t.TempDir(), JobFiles: t.TempDir()})
 	if err != nil {

@@ -28,6 +28,7 @@ import (
 	"hayloft/api/wire"
 	"hayloft/cas"
 	"hayloft/cas/disk"
+	"hayloft/cas/intake"
 	"hayloft/checkout"
 	"hayloft/scheduler"
 	"hayloft/scheduler/jobtype"
@@ -46,6 +47,7 @@ type farm struct {
 	scheduler *scheduler.Scheduler
 	blobs     *disk.Store
 	inflight  *cas.Inflight
+	intake    *intake.Intake
 	http      *http.Client
 	stop      func() // ends the background work and waits for it
 }
@@ -60,7 +62,10 @@ func newFarm(t testing.TB, options ...farmOption) *farm {
 	blobs := try(disk.Open(filepath.Join(storage, "blobs")))(t)
 	database := try(store.OpenSQLite(t.Context(), filepath.Join(dir, "farm.sqlite"), store.Options{}))(t)
 	sched := scheduler.New(database, scheduler.Options{})
+	received := intake.New(blobs, intake.Config{})
+	cutter := intake.NewCutter(blobs, func(blob cas.Blob, err error) { t.Errorf("cut %v: %v", blob, err) })
 	config := api.Config{
+		Recipes: blobs, Intake: received, Cutter: cutter,
 		Scheduler: sched, JobTypes: try(jobtype.Load(jobtype.Options{Scripts: testScripts}))(t), Variables: variables.Defaults(),
 		Blobs: blobs, Refs: blobs, Inflight: &cas.Inflight{}, Checkouts: try(checkout.New(filepath.Join(storage, "jobs"), blobs))(t),
 		Page: testPage, SharedStorage: storage, JobFiles: filepath.Join(dir, "job-files"),
@@ -75,14 +80,21 @@ func newFarm(t testing.TB, options ...farmOption) *farm {
 	var running sync.WaitGroup
 	running.Go(func() { must(t, sched.Run(ctx)) })
 	running.Go(func() { must(t, server.Run(ctx)) })
-	f := &farm{t: t, url: listener.URL, storage: storage, database: database, scheduler: sched, blobs: blobs, inflight: config.Inflight}
+	running.Go(func() { must(t, cutter.Run(ctx)) })
+	f := &farm{t: t, url: listener.URL, storage: storage, database: database, scheduler: sched, blobs: blobs, inflight: config.Inflight,
+		intake: received}
 	f.http = &http.Client{Transport: &contractTransport{t: t, next: listener.Client().Transport, router: contractRouter(t)}}
 	f.stop = sync.OnceFunc(func() { cancel(); running.Wait() })
+	var receiving sync.WaitGroup
+	end, endIntake := context.WithCancel(context.Background())
+	receiving.Go(func() { must(t, received.Run(end)) })
 	t.Cleanup(func() {
 		f.stop()
 		f.http.CloseIdleConnections()
 		listener.Client().CloseIdleConnections()
 		listener.Close()
+		endIntake()
+		receiving.Wait()
 		must(t, database.Close())
 		must(t, blobs.Close())
 	})
@@ -118,6 +130,7 @@ func try[T any](value T, err error) func(testing.TB) T {
 }
 
 var contractOnce = sync.OnceValues(func() (routers.Router, error) {
+	openapi3filter.RegisterBodyDecoder("application/vnd.hayloft.frames", openapi3filter.FileBodyDecoder)
 	doc, err := openapi3.NewLoader().LoadFromFile("openapi.yaml")
 	if err != nil {
 		return nil, err

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"mime"
 	"net"
 	"net/http"
 	"net/url"
@@ -17,6 +19,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
+	"hayloft/api/octets"
+	"hayloft/cas"
+	"hayloft/cas/pack"
 	"hayloft/scheduler"
 )
 
@@ -42,6 +47,17 @@ var bodyLimits = map[string]int64{
 // checkedByHandler names the operations whose bodies are decoded straight into their Go shape and checked by the handler:
 // a generic validator would cost a multiple of the work itself, for each task update or for each of 50,000 files.
 var checkedByHandler = map[string]bool{"taskUpdate": true, "shamanCheckoutRequirements": true, "shamanCheckout": true}
+
+// streamLimits bounds the bodies of the operations of the transfer protocol, in bytes. They are read by their handlers, and
+// must have the very media type of the contract.
+var streamLimits = map[string]int64{
+	"askLacking":     octets.MaxQuestions * octets.QuestionSize,
+	"storeFiles":     octets.MaxFrames,
+	"readFiles":      octets.MaxFiles * cas.Size,
+	"beginUpload":    pack.MaxRecipe,
+	"appendToUpload": octets.MaxFrames,
+	"readChunks":     octets.MaxBitmap,
+}
 
 // call is what handlers need to know of a request besides its parameters.
 type call struct {
@@ -71,7 +87,8 @@ type guard struct {
 	closed     bool // part of the Shaman API, which is off
 	holds      bool // honours Prefer: wait=N
 	parameters []*openapi3.Parameter
-	body       *openapi3.RequestBody // nil: none, or streamed
+	body       *openapi3.RequestBody // JSON; nil: none, or streamed
+	stream     string                // media type of a body of the transfer protocol; empty: none
 	limit      int64                 // of body, in bytes
 	byHandler  bool
 }
@@ -94,6 +111,12 @@ func (s *Server) newGuard(item *openapi3.PathItem, op *openapi3.Operation) *guar
 	g.worker = op.Security != nil && len(*op.Security) > 0
 	if limit, ok := bodyLimits[op.OperationID]; ok {
 		g.limit = limit
+	}
+	if limit, ok := streamLimits[op.OperationID]; ok {
+		g.limit = limit
+		for mediaType := range op.RequestBody.Value.Content {
+			g.stream = mediaType
+		}
 	}
 	for _, ref := range append(item.Parameters[:len(item.Parameters):len(item.Parameters)], op.Parameters...) {
 		if ref.Value.Name == "Prefer" {
@@ -182,13 +205,21 @@ func (g *guard) checkParameters(c echo.Context, r *http.Request) error {
 	return nil
 }
 
-// takeBody bounds a JSON body and, unless the handler does it, checks it against the contract and fills in defaults.
+// takeBody bounds a body. One of JSON is checked against the contract too, and defaults are filled in, unless the handler
+// does it.
 func (g *guard) takeBody(c echo.Context, r *http.Request) error {
-	if g.body == nil {
+	if g.body == nil && g.stream == "" {
 		return nil
+	}
+	if g.stream != "" && !sameMediaType(r.Header.Get(echo.HeaderContentType), g.stream) {
+		return fmt.Errorf("%w: send it as %s", errUnsupportedType, g.stream)
 	}
 	if r.ContentLength > g.limit {
 		return fmt.Errorf("%w: it has %d bytes, at most %d are taken here", errTooLarge, r.ContentLength, g.limit)
+	}
+	if g.stream != "" {
+		r.Body = http.MaxBytesReader(c.Response().Writer, newSteadyBody(r.Body, c.Response().Writer), g.limit)
+		return nil
 	}
 	if r.ContentLength == 0 {
 		return &openapi3filter.RequestError{RequestBody: g.body, Err: openapi3filter.ErrInvalidRequired}
@@ -198,6 +229,13 @@ func (g *guard) takeBody(c echo.Context, r *http.Request) error {
 		return nil
 	}
 	return openapi3filter.ValidateRequestBody(r.Context(), g.input(r), g.body)
+}
+
+// sameMediaType tells whether two media types are the same, parameters included.
+func sameMediaType(sent, wanted string) bool {
+	sentType, sentParams, err := mime.ParseMediaType(sent)
+	wantedType, wantedParams, wantedErr := mime.ParseMediaType(wanted)
+	return err == nil && wantedErr == nil && sentType == wantedType && maps.Equal(sentParams, wantedParams)
 }
 
 func (g *guard) input(r *http.Request) *openapi3filter.RequestValidationInput {

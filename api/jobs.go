@@ -100,10 +100,12 @@ func (s *Server) compile(ctx context.Context, sent wire.SubmittedJob) (scheduler
 		JobID: job.ID.String(), Name: job.Name, Type: job.Type, Etag: deref(sent.TypeEtag), Priority: job.Priority,
 		Status: string(job.Status), Created: s.Now(), Settings: job.Settings, Metadata: job.Metadata, CheckoutID: job.CheckoutID,
 	}
+	var err error
+	if job.Requires, err = scheduler.CleanRequirements(job.Requires); err != nil {
+		return job, nil, err
+	}
 	if !job.WorkerTag.IsZero() {
-		if _, err := s.Scheduler.Tag(ctx, job.WorkerTag); errors.Is(err, scheduler.ErrNotFound) {
-			return job, nil, fmt.Errorf("%w: there is no worker tag %s; leave it out or ask for the list of tags", errInvalid, job.WorkerTag)
-		} else if err != nil {
+		if err := s.checkTag(ctx, job.WorkerTag); err != nil {
 			return job, nil, err
 		}
 		request.WorkerTag = job.WorkerTag.String()
@@ -119,6 +121,15 @@ func (s *Server) compile(ctx context.Context, sent wire.SubmittedJob) (scheduler
 	job.Settings = compiled.Settings
 	tasks, err := newTasks(compiled.Tasks)
 	return job, tasks, err
+}
+
+// checkTag refuses a tag that does not exist as a fault of the request.
+func (s *Server) checkTag(ctx context.Context, id scheduler.TagID) error {
+	_, err := s.Scheduler.Tag(ctx, id)
+	if errors.Is(err, scheduler.ErrNotFound) {
+		return fmt.Errorf("%w: there is no worker tag %s; leave it out or ask for the list of tags", errInvalid, id)
+	}
+	return err
 }
 
 // newTasks keeps the ids that the script saw, since it may have written them into commands.

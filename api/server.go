@@ -17,9 +17,11 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/labstack/echo/v4"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 
 	"hayloft/api/gen"
 	"hayloft/cas"
+	"hayloft/cas/pack"
 	"hayloft/checkout"
 	"hayloft/scheduler"
 	"hayloft/scheduler/jobtype"
@@ -37,6 +39,9 @@ type Config struct {
 	Blobs     cas.Store
 	Refs      Refs
 	Inflight  *cas.Inflight
+	Recipes   Recipes
+	Intake    Intake // takes in what clients of Hayloft send
+	Cutter    Cutter // nil: blobs that came whole get no recipes
 	Checkouts *checkout.Checkouts
 
 	Page        fs.FS        // built files of the page; nil serves none
@@ -71,7 +76,11 @@ type Server struct {
 	echo    *echo.Echo
 	spec    []byte // openapi.yaml as JSON
 	uploads chan struct{}
+	reads   chan struct{}
 	streams chan struct{}
+
+	recipes  *semaphore.Weighted // bytes of recipes that are being received
+	counting chan struct{}       // the one token of who counts what refs hold
 
 	blenders    chan struct{} // a token for each Blender that is asked for its version
 	configuring chan struct{} // the one token of who changes the configuration
@@ -91,7 +100,9 @@ var _ gen.StrictServerInterface = (*Server)(nil)
 
 // Bounds of what is under way at the same time.
 const (
-	maxUploads  = 64   // further uploads wait before their body is read
+	maxUploads  = 64 // further uploads wait before their body is read
+	maxReads    = 64 // answers of many files or chunks; further ones wait
+	maxRecipes  = 2 * pack.MaxRecipe
 	maxStreams  = 1000 // event streams; further ones get 503
 	maxBlenders = 2    // that tell their versions
 )
@@ -121,7 +132,10 @@ func New(config Config) (*Server, error) {
 	s := &Server{
 		Config: config, log: config.Logger, spec: spec,
 		uploads:  make(chan struct{}, maxUploads),
+		reads:    make(chan struct{}, maxReads),
 		streams:  make(chan struct{}, maxStreams),
+		recipes:  semaphore.NewWeighted(maxRecipes),
+		counting: make(chan struct{}, 1),
 		blenders: make(chan struct{}, maxBlenders), configuring: make(chan struct{}, 1),
 		stopping: make(chan struct{}),
 	}

@@ -134,6 +134,7 @@ func (s *Server) ShamanFileStore(ctx context.Context, r gen.ShamanFileStoreReque
 	if err := s.receive(ctx, blob, r.Body); err != nil {
 		return nil, fmt.Errorf("upload of %v: %w", blob, err)
 	}
+	s.offer(blob)
 	return gen.ShamanFileStore200Response{}, nil
 }
 
@@ -162,12 +163,11 @@ func (s *Server) receive(ctx context.Context, blob cas.Blob, body io.Reader) err
 	if length >= 0 && length != blob.Size {
 		return fmt.Errorf("%w: the body has %d bytes", cas.ErrSizeMismatch, length)
 	}
-	select {
-	case s.uploads <- struct{}{}:
-		defer func() { <-s.uploads }()
-	case <-ctx.Done():
-		return ctx.Err()
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return err
 	}
+	defer leave()
 	defer s.Inflight.Begin(blob)()
 	w, err := s.Blobs.Create(ctx, length)
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 func (s *Server) RegisterWorker(ctx context.Context, r gen.RegisterWorkerRequestObject) (gen.RegisterWorkerResponseObject, error) {
 	w, err := s.Scheduler.Register(ctx, scheduler.Registration{
 		Name: r.Body.Name, Secret: r.Body.Secret, Platform: r.Body.Platform, Address: callOf(ctx).address(),
-		TaskTypes: r.Body.SupportedTaskTypes, TagNames: deref(r.Body.Tags),
+		TaskTypes: r.Body.SupportedTaskTypes, Abilities: deref(r.Body.Abilities), TagNames: deref(r.Body.Tags),
 	})
 	if err != nil {
 		return nil, err
@@ -34,7 +34,7 @@ func (s *Server) SignOn(ctx context.Context, r gen.SignOnRequestObject) (gen.Sig
 	caller := callOf(ctx)
 	status, err := s.Scheduler.SignOn(ctx, caller.worker, scheduler.SignOn{
 		Name: r.Body.Name, Address: caller.address(), Software: r.Body.SoftwareVersion, TaskTypes: r.Body.SupportedTaskTypes,
-		CanRestart: deref(r.Body.CanRestart), TagNames: deref(r.Body.Tags),
+		Abilities: deref(r.Body.Abilities), CanRestart: deref(r.Body.CanRestart), TagNames: deref(r.Body.Tags),
 	})
 	if err != nil {
 		return nil, err

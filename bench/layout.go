@@ -55,7 +55,7 @@ func measureCheckout(ctx context.Context, b *bench) (rows []Row, err error) {
 			return rows, err
 		}
 		p := pair{checkouts: checkouts, manifest: manifest, place: blobs.Path}
-		repeats := min(10, max(2, pick(b, linksInAll, 2*linksInAll)/size))
+		repeats := min(10, max(2, pick(b, linksInAll/2, 2*linksInAll)/size))
 		for i := range repeats {
 			if err := p.run(ctx, filepath.Join(dir, fmt.Sprintf("plain-%d-%d", size, i)), i%2 == 0); err != nil {
 				return rows, err

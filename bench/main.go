@@ -29,6 +29,10 @@ var suites = []suite{
 	{"submission", measureSubmission},
 	{"worker", measureWorker},
 	{"deletion", measureDeletion},
+	{"project", measureProject},
+	{"scene", measureScene},
+	{"files", measureFiles},
+	{"resume", measureResume},
 	{"peer", measurePeer},
 }
 
@@ -38,6 +42,19 @@ type bench struct {
 	dir      string // for everything that is written; removed at the end
 	profiles string // folder for processor profiles of the manager; empty: none
 	peer     string // URL of another manager; empty: none
+	binaries string // folder of the programs under test; empty: they are built when they are needed
+
+	notes Section // what the suite that runs has noted beside its rows
+}
+
+// note keeps what a program used for one piece of work.
+func (b *bench) note(r Run) { b.notes.Runs = append(b.notes.Runs, r) }
+
+// plot keeps a chart, if there is something to compare.
+func (b *bench) plot(c Chart) {
+	if len(c.Bars) > 1 {
+		b.notes.Charts = append(b.notes.Charts, c)
+	}
 }
 
 // pick gives the size of a measurement: in small or in full.
@@ -93,10 +110,11 @@ func parseOptions(args []string) (*options, error) {
 	o := &options{bench: bench{peer: os.Getenv("HAYLOFT_BENCH_FLAMENCO")}, print: os.Stdout}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.BoolVar(&o.quick, "quick", false, "measure in small: shorter, and no more than 50,000 queued tasks")
-	only := flags.String("only", "", "`pattern` of the suites to run: machine, dispatch, upload, checkout, submission, worker, deletion, peer")
+	only := flags.String("only", "", "`pattern` of the suites to run: machine, dispatch, upload, checkout, submission, worker, deletion, project, scene, files, resume, peer")
 	flags.StringVar(&o.out, "out", filepath.Join("bench", "report"), "`folder` for the report")
 	flags.BoolVar(&o.asJSON, "json", false, "print the report as JSON instead of Markdown")
 	flags.StringVar(&o.dataDir, "dir", "", "`folder` on the disk to measure (default: the system's folder for temporary files)")
+	flags.StringVar(&o.binaries, "bin", "", "`folder` with built programs cas and hayloft (default: they are built)")
 	flags.StringVar(&o.profiles, "cpuprofile", "", "`folder` for processor profiles of the manager, one a measurement")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
@@ -136,13 +154,14 @@ func (o *options) measure(ctx context.Context) (err error) {
 		}
 		started := time.Now()
 		fmt.Fprintf(os.Stderr, "%s …", s.name)
+		o.notes = Section{Name: s.name}
 		rows, err := s.run(ctx, &o.bench)
 		if err != nil {
 			failed = append(failed, fmt.Errorf("measure %s: %w", s.name, err))
 		}
 		fmt.Fprintf(os.Stderr, " %.1f s\n", time.Since(started).Seconds())
-		if len(rows) > 0 {
-			report.Sections = append(report.Sections, Section{Name: s.name, Rows: rows})
+		if o.notes.Rows = rows; len(rows) > 0 {
+			report.Sections = append(report.Sections, o.notes)
 		}
 		if ctx.Err() != nil {
 			return errors.Join(failed...)
@@ -168,7 +187,8 @@ func watchOthers() func() *float64 {
 	}
 }
 
-// publish prints the report and keeps it in two files. A part never replaces the whole.
+// publish prints the report and keeps it in files: Markdown, JSON, and one for each chart. A part never replaces the
+// whole.
 func (o *options) publish(report Report, partial bool) error {
 	name := pick(&o.bench, "quick", "full")
 	if partial {
@@ -179,11 +199,17 @@ func (o *options) publish(report Report, partial bool) error {
 		return fmt.Errorf("write the report as JSON: %w", err)
 	}
 	text = append(text, '\n')
-	markdown := report.Markdown()
+	markdown := report.Markdown(name)
 	if err := os.MkdirAll(o.out, 0o777); err != nil {
 		return fmt.Errorf("make the folder for the report: %w", err)
 	}
-	for file, content := range map[string][]byte{name + ".json": text, name + ".md": []byte(markdown)} {
+	files := map[string][]byte{name + ".json": text, name + ".md": []byte(markdown)}
+	for _, section := range report.Sections {
+		for _, chart := range section.Charts {
+			files[chart.file(name)] = []byte(chart.SVG())
+		}
+	}
+	for file, content := range files {
 		if err := os.WriteFile(filepath.Join(o.out, file), content, 0o666); err != nil {
 			return fmt.Errorf("keep the report: %w", err)
 		}

@@ -17,6 +17,7 @@ import (
 	"hayloft/api"
 	"hayloft/cas"
 	"hayloft/cas/disk"
+	"hayloft/cas/intake"
 	"hayloft/checkout"
 	"hayloft/scheduler"
 	"hayloft/scheduler/jobtype"
@@ -54,6 +55,8 @@ func serveManager(ctx context.Context, args []string) error {
 	defer stop()
 	work, ctx := errgroup.WithContext(ctx)
 	work.Go(func() error { return m.scheduler.Run(ctx) })
+	work.Go(func() error { return m.intake.Run(ctx) })
+	work.Go(func() error { return m.cutter.Run(ctx) })
 	work.Go(func() error { return m.api.Run(ctx) })
 	work.Go(func() error { return serveUntil(ctx, m.listener, m.api.Handler()) })
 	work.Go(func() error {
@@ -66,6 +69,8 @@ func serveManager(ctx context.Context, args []string) error {
 type manager struct {
 	database  *store.SQLite
 	scheduler *scheduler.Scheduler
+	intake    *intake.Intake
+	cutter    *intake.Cutter
 	api       *api.Server
 	listener  net.Listener
 	closers   []func() error
@@ -102,9 +107,11 @@ func openManager(ctx context.Context, dir string) (m *manager, err error) {
 	if err != nil {
 		return nil, err
 	}
+	m.intake, m.cutter = intake.New(blobs, intake.Config{}), intake.NewCutter(blobs, nil)
 	m.api, err = api.New(api.Config{
 		Scheduler: m.scheduler, JobTypes: library, Variables: variables.Defaults(),
 		Blobs: blobs, Refs: blobs, Inflight: &cas.Inflight{}, Checkouts: checkouts,
+		Recipes: blobs, Intake: m.intake, Cutter: m.cutter,
 		Page: web.Files(), SharedStorage: storage, JobFiles: jobFiles, Name: "bench", Version: "bench",
 	})
 	if err != nil {

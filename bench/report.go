@@ -19,8 +19,26 @@ type Report struct {
 
 // Section is the rows of one suite.
 type Section struct {
-	Name string `json:"name"`
-	Rows []Row  `json:"rows"`
+	Name   string  `json:"name"`
+	Rows   []Row   `json:"rows"`
+	Runs   []Run   `json:"runs,omitempty"`
+	Charts []Chart `json:"charts,omitempty"`
+}
+
+// Run is what one program used for one piece of work, together with the manager that it talked to, if there was one.
+// Bytes on the wire are those of TCP's payload, HTTP's heads included, as a relay between the two counted them.
+type Run struct {
+	Work        string  `json:"work"`
+	By          string  `json:"by"`
+	Seconds     float64 `json:"seconds"`
+	CPU         float64 `json:"cpu"`                   // seconds of processor time
+	ManagerCPU  float64 `json:"manager_cpu,omitempty"` // the manager's share, not in CPU
+	Sent        int64   `json:"sent,omitempty"`        // bytes
+	Received    int64   `json:"received,omitempty"`    // bytes
+	Requests    int64   `json:"requests,omitempty"`
+	Stored      int64   `json:"stored,omitempty"`       // bytes by which the store grew on the disk
+	Peak        int64   `json:"peak,omitempty"`         // bytes of memory
+	ManagerPeak int64   `json:"manager_peak,omitempty"` // bytes of memory
 }
 
 // Row is one figure. Limit is what the machine itself did in the same run, in the same unit; zero: none was measured.
@@ -70,7 +88,7 @@ func (r Row) aim(a Aim) Row {
 	}
 	met := value >= a.Bound
 	if a.AtMost {
-		met = value <= a.Bound
+		met = value <= a.Bound && !(a.OfRatio && r.Limit <= 0)
 	}
 	r.Aim, r.Met = &a, &met
 	return r
@@ -79,9 +97,10 @@ func (r Row) aim(a Aim) Row {
 func atLeast(bound float64) Aim      { return Aim{Bound: bound} }
 func atMost(bound float64) Aim       { return Aim{Bound: bound, AtMost: true} }
 func ratioAtLeast(bound float64) Aim { return Aim{Bound: bound, OfRatio: true} }
+func ratioAtMost(bound float64) Aim  { return Aim{Bound: bound, AtMost: true, OfRatio: true} }
 
-// Markdown gives the report as people read it.
-func (r Report) Markdown() string {
+// Markdown gives the report as people read it. The files of its charts begin with prefix.
+func (r Report) Markdown(prefix string) string {
 	var text strings.Builder
 	size, command := "in full", "go run ./bench"
 	if r.Quick {
@@ -106,12 +125,44 @@ func (r Report) Markdown() string {
 				missed++
 			}
 		}
+		text.WriteString(s.details(prefix))
 	}
 	if met+missed > 0 {
 		fmt.Fprintf(&text, "\n%d of %d aims met.\n", met, met+missed)
 	}
 	return text.String()
 }
+
+// details writes what a section has beside its rows.
+func (s Section) details(prefix string) string {
+	var text strings.Builder
+	for i, c := range s.Charts {
+		if i == 0 {
+			text.WriteString("\n")
+		}
+		fmt.Fprintf(&text, "![%s](%s)\n", c.Title, c.file(prefix))
+	}
+	if len(s.Runs) > 0 {
+		text.WriteString("\n| work | by | s | CPU s | manager's CPU s | MB sent | MB received | requests | MB stored | peak MB | manager's peak MB |\n" +
+			"|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")
+	}
+	for _, r := range s.Runs {
+		fmt.Fprintf(&text, "| %s | %s |", r.Work, r.By)
+		for _, figure := range []float64{r.Seconds, r.CPU, r.ManagerCPU, float64(r.Sent) / 1e6, float64(r.Received) / 1e6,
+			float64(r.Requests), float64(r.Stored) / 1e6, float64(r.Peak) / 1e6, float64(r.ManagerPeak) / 1e6} {
+			if figure == 0 {
+				text.WriteString("  |")
+			} else {
+				fmt.Fprintf(&text, " %s |", number(figure))
+			}
+		}
+		text.WriteString("\n")
+	}
+	return text.String()
+}
+
+// file is the name of a chart's file.
+func (c Chart) file(prefix string) string { return prefix + "-" + c.Name + ".svg" }
 
 func (r Row) markdown() string {
 	var limit, ratio, aim, verdict string

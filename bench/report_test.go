@@ -25,6 +25,9 @@ func TestAimsAreJudged(t *testing.T) {
 		{Row{Figure: 90}.against("disk", 100), ratioAtLeast(0.9), true, "ratio ≥ 0.9"},
 		{Row{Figure: 89}.against("disk", 100), ratioAtLeast(0.9), false, "ratio ≥ 0.9"},
 		{Row{Figure: 90}.against("disk", 0), ratioAtLeast(0.9), false, "ratio ≥ 0.9"},
+		{Row{Figure: 45}.against("restic", 100), ratioAtMost(0.45), true, "ratio ≤ 0.45"},
+		{Row{Figure: 46}.against("restic", 100), ratioAtMost(0.45), false, "ratio ≤ 0.45"},
+		{Row{Figure: 46}.against("restic", 0), ratioAtMost(0.45), false, "ratio ≤ 0.45"},
 	} {
 		got := test.row.aim(test.aim)
 		if *got.Met != test.met || got.Aim.String() != test.text {
@@ -53,7 +56,8 @@ func aReport() Report {
 		{Name: "upload", Rows: []Row{
 			Row{Work: "one file", Figure: 460, Unit: "MB/s"}.against("plain", 500).aim(ratioAtLeast(0.9)),
 			Row{Work: "memory", Figure: 160, Unit: "MB"}.aim(atMost(150)),
-		}},
+		}, Runs: []Run{{Work: "first store", By: "cas", Seconds: 1.5, CPU: 2.25, Sent: 12_000_000, Requests: 7}},
+			Charts: []Chart{aChart(false)}},
 	}}
 }
 
@@ -77,9 +81,15 @@ Other programs took 25 % of the processors meanwhile.
 | one file | 460 | MB/s | 500 (plain) | 0.92 | ratio ≥ 0.9 | ok |
 | memory | 160 | MB |  |  | ≤ 150 | **missed** |
 
+![One & two](quick-chart.svg)
+
+| work | by | s | CPU s | manager's CPU s | MB sent | MB received | requests | MB stored | peak MB | manager's peak MB |
+|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|
+| first store | cas | 1.5 | 2.25 |  | 12 |  | 7 |  |  |  |
+
 1 of 2 aims met.
 `
-	if diff := cmp.Diff(want, aReport().Markdown()); diff != "" {
+	if diff := cmp.Diff(want, aReport().Markdown("quick")); diff != "" {
 		t.Errorf("the report differs (-want +got):\n%s", diff)
 	}
 }
@@ -111,8 +121,16 @@ func TestPublishedFiles(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if string(markdown) != want.Markdown() {
+		if string(markdown) != want.Markdown(name) {
 			t.Errorf("%s.md is not the report:\n%s", name, markdown)
+		}
+		for _, section := range want.Sections {
+			for _, chart := range section.Charts {
+				drawn, err := os.ReadFile(filepath.Join(o.out, chart.file(name)))
+				if err != nil || string(drawn) != chart.SVG() {
+					t.Errorf("%s is not the chart (%v)", chart.file(name), err)
+				}
+			}
 		}
 	}
 }

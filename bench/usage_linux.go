@@ -3,8 +3,10 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"io/fs"
 	"os"
 	"strconv"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -62,4 +64,51 @@ func readUsage() (usage, error) {
 		return usage{}, fmt.Errorf("read the resident memory: %w", err)
 	}
 	return usage{CPU: processorSeconds(r), Resident: pages * int64(os.Getpagesize())}, nil
+}
+
+// usageOf tells what another process has used so far; ok is false once it is gone.
+func usageOf(pid int) (u processUsage, ok bool) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return u, false
+	}
+	// proc_pid_stat(5): the name, in brackets, may hold spaces. After it the 12th and the 13th field are the times.
+	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+	if len(fields) < 13 {
+		return u, false
+	}
+	for _, field := range fields[11:13] {
+		ticks, err := strconv.ParseFloat(string(field), 64)
+		if err != nil {
+			return u, false
+		}
+		u.CPU += ticks / clockTicks
+	}
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return u, false
+	}
+	if _, after, found := bytes.Cut(status, []byte("\nVmHWM:")); found {
+		line, _, _ := bytes.Cut(after, []byte("kB"))
+		kilobytes, err := strconv.ParseInt(string(bytes.TrimSpace(line)), 10, 64)
+		if err != nil {
+			return u, false
+		}
+		u.Peak = kilobytes * kiB
+	}
+	return u, true
+}
+
+// resetPeak makes what a process has in memory now its peak; see proc_pid_clear_refs(5). Where that is forbidden, the
+// peak is the one since its start.
+func resetPeak(pid int) {
+	_ = os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0)
+}
+
+// occupied tells how many bytes of the disk a file takes, and its number, by which other names of it are known.
+func occupied(info fs.FileInfo) (bytes int64, inode uint64) {
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+		return stat.Blocks * 512, stat.Ino
+	}
+	return info.Size(), 0
 }

@@ -72,6 +72,12 @@ func SumReader(r io.Reader) (Blob, error) {
 	return Blob{Digest: SumHash(sum), Size: n}, err
 }
 
+// DigestFromBytes takes a digest as it travels and lies on disk.
+func DigestFromBytes(sum [Size]byte) Digest { return Digest{sum: sum} }
+
+// Bytes gives the digest as it travels and lies on disk.
+func (d Digest) Bytes() [Size]byte { return d.sum }
+
 // String gives 64 lower-case hex digits.
 func (d Digest) String() string { return hex.EncodeToString(d.sum[:]) }
 

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"hayloft/cas"
 )
 
 // BenchmarkCreate compares a durable checkout with a plain loop of os.Symlink that makes the same links in directories
@@ -77,4 +79,29 @@ func BenchmarkManifest(b *testing.B) {
 			m.Digest()
 		}
 	})
+}
+
+// BenchmarkMaterialise compares laying out small files, in each way, with a plain loop of os.Symlink into directories
+// that are there already.
+func BenchmarkMaterialise(b *testing.B) {
+	const size = 10_000
+	for _, way := range []Way{Symlink, Hardlink, Copy} {
+		b.Run(string(way), func(b *testing.B) {
+			f := newFarm(b)
+			m := f.store.wideTree(b, size)
+			local := func(blob cas.Blob) (string, bool) { return f.store.Path(blob.Digest), true }
+			var plain, laid time.Duration
+			for i := 0; b.Loop(); i++ {
+				plain += plainLinks(b, f, m, filepath.Join(f.shared, fmt.Sprintf("plain%d", i)))
+				started := time.Now()
+				_, err := Materialise(b.Context(), filepath.Join(f.shared, fmt.Sprintf("laid%d", i)), m, f.store, Options{Links: way, Local: local})
+				if err != nil {
+					b.Fatal(err)
+				}
+				laid += time.Since(started)
+			}
+			b.ReportMetric(float64(b.N*size)/laid.Seconds(), "files/s")
+			b.ReportMetric(plain.Seconds()/laid.Seconds(), "ratio")
+		})
+	}
 }

@@ -60,8 +60,9 @@ func makeFolders(ctx context.Context, top *os.Root, plan []folder) error {
 	return nil
 }
 
-// build lays out m in aside, for a place that is depth components below the root, and makes it durable.
-func (c *Checkouts) build(ctx context.Context, root *os.Root, aside string, depth int, m Manifest) error {
+// build lays out m in aside, for a place that is depth components below the root, and makes it durable together with the
+// files up to made.
+func (c *Checkouts) build(ctx context.Context, root *os.Root, aside string, depth int, m Manifest, made moment) error {
 	top, err := root.OpenRoot(aside)
 	if err != nil {
 		return err
@@ -77,6 +78,12 @@ func (c *Checkouts) build(ctx context.Context, root *os.Root, aside string, dept
 		}
 	}
 	if err := c.reached(stepLinked); err != nil {
+		return err
+	}
+	if err := c.syncShaped(ctx, m, made); err != nil {
+		return fmt.Errorf("make the files of the links durable: %w", err)
+	}
+	if err := c.reached(stepShaped); err != nil {
 		return err
 	}
 	if err := syncFolders(ctx, top, plan); err != nil {
@@ -133,7 +140,8 @@ const syncEachUpTo = 128
 // first sync then commits the file system's journal for all of them, and the others find nothing left to write.
 func syncFolders(ctx context.Context, top *os.Root, plan []folder) error {
 	if len(plan) > syncEachUpTo {
-		if done, err := syncFileSystem(top); done || err != nil {
+		done, err := syncWhole(top)
+		if done || err != nil {
 			return err
 		}
 	}
@@ -146,4 +154,14 @@ func syncFolders(ctx context.Context, top *os.Root, plan []folder) error {
 		}
 	}
 	return nil
+}
+
+// syncWhole is syncFileSystem for the file system on which top lies.
+func syncWhole(top *os.Root) (bool, error) {
+	dir, err := top.Open(".")
+	if err != nil {
+		return false, err
+	}
+	defer dir.Close()
+	return syncFileSystem(dir)
 }

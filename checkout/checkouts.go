@@ -20,6 +20,9 @@ type Blobs interface {
 	cas.Stater
 	// Path gives the absolute path of the file that is the blob, whether it is stored or not.
 	Path(cas.Digest) string
+	// Shape sees to it that the file of each of the blobs exists, and counts those that this call made, on an error
+	// too. They are whole under their names but not forced to stable storage. [cas.ErrNotFound] names what lacks.
+	Shape(ctx context.Context, blobs []cas.Blob) (made int, err error)
 }
 
 const (
@@ -37,11 +40,13 @@ const (
 //
 // The way of a checkout to its name, and what a crash between two steps leaves:
 //
-//  1. A directory is made in .building. (A stray directory there, cleared by the next New.)
-//  2. Its folders and links are made. (The same.)
-//  3. All of that is made durable. (The same.)
-//  4. It is renamed to its name, which must be free. (The checkout, or the stray directory: a rename is whole or not.)
-//  5. The folder that holds the name is made durable; Create returns. (The checkout.)
+//  1. The store makes the files that the links will lead to, where it has them packed. (Files of whole blobs, in doubt for
+//     the store until it has looked at them.)
+//  2. A directory is made in .building. (A stray directory there, cleared by the next New.)
+//  3. Its folders and links are made. (The same.)
+//  4. The files of step 1, then all of step 3, are made durable. (The same.)
+//  5. It is renamed to its name, which must be free. (The checkout, or the stray directory: a rename is whole or not.)
+//  6. The folder that holds the name is made durable; Create returns. (The checkout.)
 //
 // Deleting goes the other way: renamed into .building, made durable, emptied.
 type Checkouts struct {
@@ -49,6 +54,7 @@ type Checkouts struct {
 	shared string // absolute; a path below it is reached from the root by "../"; empty if there is no such folder
 	blobs  Blobs
 	random io.Reader
+	shapes shapes
 	// atStep is called after each step that a crash may follow; its error counts as the step's. Nil outside tests.
 	atStep func(step) error
 }
@@ -59,6 +65,7 @@ type step string
 const (
 	stepAside     step = "aside made"
 	stepLinked    step = "links made"
+	stepShaped    step = "files durable"
 	stepSynced    step = "links durable"
 	stepLevel     step = "level made"
 	stepRenamed   step = "renamed to its name"
@@ -79,7 +86,7 @@ func WithRandom(r io.Reader) Option { return func(c *Checkouts) { c.random = r }
 // built or half deleted is cleared. Links are relative to the root's parent wherever the store lies below that, so that
 // workers may mount SHARED anywhere.
 func New(root string, blobs Blobs, options ...Option) (*Checkouts, error) {
-	c := &Checkouts{blobs: blobs, random: rand.Reader}
+	c := &Checkouts{blobs: blobs, random: rand.Reader, shapes: shapes{made: 1}}
 	for _, option := range options {
 		option(c)
 	}
@@ -157,6 +164,10 @@ func (c *Checkouts) create(ctx context.Context, wanted []string, m Manifest) (_ 
 	if err := c.checkBlobs(ctx, m); err != nil {
 		return "", err
 	}
+	made, err := c.shape(ctx, m)
+	if err != nil {
+		return "", err
+	}
 	root, err := os.OpenRoot(c.root)
 	if err != nil {
 		return "", err
@@ -171,7 +182,7 @@ func (c *Checkouts) create(ctx context.Context, wanted []string, m Manifest) (_ 
 			err = errors.Join(err, root.RemoveAll(aside))
 		}
 	}()
-	if err := c.build(ctx, root, aside, len(wanted), m); err != nil {
+	if err := c.build(ctx, root, aside, len(wanted), m, made); err != nil {
 		return "", err
 	}
 	if err := ctx.Err(); err != nil {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -21,20 +22,32 @@ import (
 //	x fcde2b2edba56bf408601fb721fe9b5c338d10ee429ea04fae5511b68fbf8fb9 3 tools/bake.sh
 //
 // An entry is its mode ('-' regular, 'x' executable), the SHA-256, the size in bytes without leading zeros, and the path
-// up to the end of the line. The path stands as it is: a Path has no control characters, so that it cannot end the line,
+// up to the end of the line.
+//
+// Version 2 differs in that the mode may be followed by an origin ('z' zstd, 'g' gzip; nothing for a plain file):
+//
+//	hayloft-manifest 2
+//	files 1
+//	-z 2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae 3 scene.blend
+//
+// It is written exactly if at least one entry has an origin. So there is one encoding of each manifest, and the digest of
+// a tree that version 1 can say is the same for every program.
+//
+// The path stands as it is: a Path has no control characters, so that it cannot end the line,
 // and quoting would tie the digest to some version's idea of what is printable. The number of files lets a reader tell
-// a list that was cut off from a shorter one. There is exactly one encoding of each manifest.
+// a list that was cut off from a shorter one.
 const (
 	formatName    = "hayloft-manifest "
-	formatVersion = 1
-	// maxLine is the longest entry: mode, digest, 19 digits, three spaces, path and line feed.
-	maxLine = 1 + 2*cas.Size + 19 + 3 + MaxPathBytes + 1
+	plainVersion  = 1 // of a manifest without origins
+	newestVersion = 2
+	// maxLine is the longest entry: mode and origin, digest, 19 digits, three spaces, path and line feed.
+	maxLine = 2 + 2*cas.Size + 19 + 3 + MaxPathBytes + 1
 )
 
 // Encode writes the encoded form. Errors are those of w.
 func (m Manifest) Encode(w io.Writer) error {
 	b := bufio.NewWriterSize(w, 64<<10)
-	line := fmt.Appendf(nil, "%s%d\nfiles %d\n", formatName, formatVersion, len(m.entries))
+	line := fmt.Appendf(nil, "%s%d\nfiles %d\n", formatName, m.version(), len(m.entries))
 	for _, e := range m.entries {
 		if _, err := b.Write(line); err != nil {
 			return err
@@ -47,12 +60,23 @@ func (m Manifest) Encode(w io.Writer) error {
 	return b.Flush()
 }
 
-func (e Entry) appendLine(line []byte) []byte {
-	mode := byte('-')
-	if e.Mode == Executable {
-		mode = 'x'
+// version is that of the encoded form.
+func (m Manifest) version() int64 {
+	if slices.ContainsFunc(m.entries, func(e Entry) bool { return e.Origin != Plain }) {
+		return newestVersion
 	}
-	line = append(line, mode, ' ')
+	return plainVersion
+}
+
+// kinds spells every mode with every origin that an entry can have.
+var kinds = [...][3]string{
+	Regular:    {Plain: "-", FromZstd: "-z", FromGzip: "-g"},
+	Executable: {Plain: "x", FromZstd: "xz", FromGzip: "xg"},
+}
+
+func (e Entry) appendLine(line []byte) []byte {
+	line = append(line, kinds[e.Mode][e.Origin]...)
+	line = append(line, ' ')
 	line = append(line, e.Blob.Digest.String()...)
 	line = append(line, ' ')
 	line = strconv.AppendInt(line, e.Blob.Size, 10)
@@ -85,7 +109,7 @@ var DefaultLimits = Limits{Files: 1_000_000, Bytes: 128_000_000}
 // that is the reason; [ErrNewerManifest]; [ErrTooLarge]; errors of r as they are.
 func Decode(r io.Reader, limits Limits) (Manifest, error) {
 	d := decoder{in: bufio.NewReaderSize(io.LimitReader(r, limits.Bytes+1), max(maxLine, 4096)), left: limits.Bytes}
-	count, err := d.header(limits.Files)
+	version, count, err := d.header(limits.Files)
 	if err != nil {
 		return Manifest{}, err
 	}
@@ -111,6 +135,9 @@ func Decode(r io.Reader, limits Limits) (Manifest, error) {
 		return Manifest{}, err
 	}
 	m := Manifest{entries: entries}
+	if version != m.version() {
+		return Manifest{}, fmt.Errorf("%w: it says version %d, but its entries make version %d", ErrBadManifest, version, m.version())
+	}
 	if err := CheckPaths(m.Paths()); err != nil {
 		return Manifest{}, fmt.Errorf("%w: %w", ErrBadManifest, err)
 	}
@@ -145,52 +172,48 @@ func (d *decoder) next() ([]byte, error) {
 	return line[:len(line)-1], nil
 }
 
-// header reads the first two lines and gives the number of files.
-func (d *decoder) header(most int) (int, error) {
+// header reads the first two lines.
+func (d *decoder) header(most int) (version int64, files int, err error) {
 	line, err := d.next()
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	text, found := strings.CutPrefix(string(line), formatName)
 	version, ok := parseDecimal(text)
 	switch {
 	case !found || !ok:
-		return 0, d.bad(errors.New("this is not a manifest"))
-	case version > formatVersion:
-		return 0, fmt.Errorf("%w: version %d, this program reads version %d; update it", ErrNewerManifest, version, formatVersion)
-	case version != formatVersion:
-		return 0, d.bad(fmt.Errorf("there is no format version %d", version))
+		return 0, 0, d.bad(errors.New("this is not a manifest"))
+	case version > newestVersion:
+		return 0, 0, fmt.Errorf("%w: version %d, this program reads up to version %d; update it", ErrNewerManifest, version, newestVersion)
+	case version < plainVersion:
+		return 0, 0, d.bad(fmt.Errorf("there is no format version %d", version))
 	}
 	if line, err = d.next(); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	text, found = strings.CutPrefix(string(line), "files ")
 	count, ok := parseDecimal(text)
 	switch {
 	case !found || !ok:
-		return 0, d.bad(errors.New("the number of files is missing"))
+		return 0, 0, d.bad(errors.New("the number of files is missing"))
 	case count > int64(most):
-		return 0, fmt.Errorf("%w: %d files, at most %d are allowed", ErrTooLarge, count, most)
+		return 0, 0, fmt.Errorf("%w: %d files, at most %d are allowed", ErrTooLarge, count, most)
 	}
-	return int(count), nil
+	return version, int(count), nil
 }
 
 func parseEntry(line []byte) (Entry, error) {
 	var e Entry
-	mode, rest, _ := bytes.Cut(line, []byte(" "))
+	kind, rest, _ := bytes.Cut(line, []byte(" "))
 	digest, rest, _ := bytes.Cut(rest, []byte(" "))
 	size, path, complete := bytes.Cut(rest, []byte(" "))
 	if !complete {
 		return e, errors.New("an entry is mode, SHA-256, size and path")
 	}
-	switch string(mode) {
-	case "-":
-	case "x":
-		e.Mode = Executable
-	default:
-		return e, fmt.Errorf("unknown mode %q", mode)
-	}
 	var err error
+	if e.Mode, e.Origin, err = parseKind(string(kind)); err != nil {
+		return e, err
+	}
 	if e.Blob.Digest, err = cas.ParseDigest(string(digest)); err != nil {
 		return e, err
 	}
@@ -203,6 +226,15 @@ func parseEntry(line []byte) (Entry, error) {
 	}
 	e.Path, err = ParsePath(string(path))
 	return e, err
+}
+
+func parseKind(text string) (Mode, Origin, error) {
+	for mode, origins := range kinds {
+		if origin := slices.Index(origins[:], text); origin >= 0 {
+			return Mode(mode), Origin(origin), nil
+		}
+	}
+	return 0, 0, fmt.Errorf("unknown mode %q", text)
 }
 
 // parseDecimal reads a number of at least 0 in its only spelling: no sign, no leading zeros.

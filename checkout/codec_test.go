@@ -28,6 +28,17 @@ func goldenManifest(t testing.TB) Manifest {
 	})
 }
 
+func goldenOrigins(t testing.TB) Manifest {
+	return mustManifest(t, []Entry{
+		{Path: mustPath(t, "scene.blend"), Blob: blobOf("foo"), Origin: FromZstd},
+		{Path: mustPath(t, "old/scene.blend"), Blob: blobOf("foo"), Origin: FromGzip},
+		{Path: mustPath(t, "textures/wood oak.png"), Blob: blobOf("wood")},
+		{Path: mustPath(t, "bin/a"), Mode: Executable, Blob: blobOf("bar"), Origin: FromZstd},
+		{Path: mustPath(t, "bin/b"), Mode: Executable, Blob: blobOf("bar"), Origin: FromGzip},
+		{Path: mustPath(t, "bin/c"), Mode: Executable, Blob: blobOf("bar")},
+	})
+}
+
 func encode(t testing.TB, m Manifest) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -37,28 +48,33 @@ func encode(t testing.TB, m Manifest) []byte {
 	return b.Bytes()
 }
 
-// The encoded form names trees for ever: a change of this file is a new format version.
+// The encoded form names trees for ever: a change of these files is a new format version.
 func TestGolden(t *testing.T) {
-	m := goldenManifest(t)
-	const golden = "testdata/manifest-1.txt"
-	if *update {
-		if err := os.WriteFile(golden, encode(t, m), 0o666); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := encode(t, m); !bytes.Equal(got, want) {
-		t.Errorf("got\n%s\nwant\n%s", got, want)
-	}
-	if m.Digest() != cas.SumBytes(want) {
-		t.Error("the digest is not the SHA-256 of the encoded form")
-	}
-	again, err := Decode(bytes.NewReader(want), DefaultLimits)
-	if err != nil || !slices.Equal(again.entries, m.entries) {
-		t.Errorf("decoded %v, %v", again.entries, err)
+	for golden, m := range map[string]Manifest{
+		"testdata/manifest-1.txt": goldenManifest(t),
+		"testdata/manifest-2.txt": goldenOrigins(t),
+	} {
+		t.Run(golden, func(t *testing.T) {
+			if *update {
+				if err := os.WriteFile(golden, encode(t, m), 0o666); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := encode(t, m); !bytes.Equal(got, want) {
+				t.Errorf("got\n%s\nwant\n%s", got, want)
+			}
+			if m.Digest() != cas.SumBytes(want) {
+				t.Error("the digest is not the SHA-256 of the encoded form")
+			}
+			again, err := Decode(bytes.NewReader(want), DefaultLimits)
+			if err != nil || !slices.Equal(again.entries, m.entries) {
+				t.Errorf("decoded %v, %v", again.entries, err)
+			}
+		})
 	}
 }
 
@@ -74,7 +90,11 @@ func TestDecodeRefuses(t *testing.T) {
 	}{
 		"empty":             {"", ErrBadManifest, "line 1"},
 		"something else":    {"{}\n", ErrBadManifest, "not a manifest"},
-		"newer":             {"hayloft-manifest 2\n", ErrNewerManifest, "version 2"},
+		"newer":             {"hayloft-manifest 3\n", ErrNewerManifest, "version 3"},
+		"needless version":  {strings.Replace(good, "manifest 1", "manifest 2", 1), ErrBadManifest, "make version 1"},
+		"origin too early":  {small("-z " + digest + " 3 a\n"), ErrBadManifest, "make version 2"},
+		"origin":            {small("-b " + digest + " 3 a\n"), ErrBadManifest, `mode "-b"`},
+		"origin alone":      {small("z " + digest + " 3 a\n"), ErrBadManifest, `mode "z"`},
 		"older":             {"hayloft-manifest 0\n", ErrBadManifest, "no format version 0"},
 		"padded version":    {"hayloft-manifest 01\n", ErrBadManifest, "not a manifest"},
 		"no count":          {"hayloft-manifest 1\n", ErrBadManifest, "line 2"},
@@ -167,6 +187,7 @@ func TestRoundTrip(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	golden := encode(f, goldenManifest(f))
 	f.Add(golden)
+	f.Add(encode(f, goldenOrigins(f)))
 	f.Add(encode(f, Manifest{}))
 	f.Add(golden[:len(golden)/2])
 	f.Add([]byte("hayloft-manifest 1\nfiles 999\n"))

@@ -64,6 +64,7 @@ func TestKilledBetweenSteps(t *testing.T) {
 	}{
 		{stepAside, false, true, true},
 		{stepLinked, false, true, true},
+		{stepShaped, false, true, true},
 		{stepSynced, false, true, true},
 		{stepLevel, false, true, true},
 		{stepRenamed, true, true, false},

@@ -30,11 +30,44 @@ func (m Mode) String() string {
 	return fmt.Sprintf("Mode(%d)", uint8(m))
 }
 
+// Origin says what a file was on the disk from which it was gathered, where that is not what the manifest keeps. It does
+// not change what a checkout holds: that is always Blob, byte by byte.
+type Origin uint8
+
+// The origins. The zero value is a file that is kept as it was.
+const (
+	Plain    Origin = iota // the file was these bytes
+	FromZstd               // the file was a zstd stream of these bytes, as Blender 3.0 and later compress
+	FromGzip               // the file was a gzip stream of these bytes, as Blender before 3.0 compresses
+)
+
+// String gives "plain", "zstd" or "gzip".
+func (o Origin) String() string {
+	switch o {
+	case Plain:
+		return "plain"
+	case FromZstd:
+		return "zstd"
+	case FromGzip:
+		return "gzip"
+	}
+	return fmt.Sprintf("Origin(%d)", uint8(o))
+}
+
 // Entry is one file of a manifest.
 type Entry struct {
-	Path Path
-	Mode Mode
-	Blob cas.Blob
+	Path   Path
+	Mode   Mode
+	Blob   cas.Blob
+	Origin Origin
+}
+
+// summary is an entry without its path, for messages.
+func (e Entry) summary() string {
+	if e.Origin == Plain {
+		return fmt.Sprintf("%s %s", e.Mode, e.Blob)
+	}
+	return fmt.Sprintf("%s %s from %s", e.Mode, e.Blob, e.Origin)
 }
 
 // Manifest is a tree of files: entries sorted by the bytes of their paths, of which no two are in each other's way on
@@ -42,8 +75,8 @@ type Entry struct {
 type Manifest struct{ entries []Entry }
 
 // NewManifest sorts and checks entries, which it neither changes nor keeps. The same entry given twice counts once.
-// Errors: [ErrBadEntry] for an incomplete entry; [ErrConflict], naming both paths, if one path has two contents or two
-// modes, or if [CheckPaths] refuses the paths.
+// Errors: [ErrBadEntry] for an incomplete entry; [ErrConflict], naming both paths, if one path has two contents, modes
+// or origins, or if [CheckPaths] refuses the paths.
 func NewManifest(entries []Entry) (Manifest, error) {
 	for _, e := range entries {
 		if err := e.check(); err != nil {
@@ -55,8 +88,8 @@ func NewManifest(entries []Entry) (Manifest, error) {
 	sorted = slices.Compact(sorted)
 	for i := 1; i < len(sorted); i++ {
 		if a, b := sorted[i-1], sorted[i]; a.Path == b.Path {
-			return Manifest{}, fmt.Errorf("%w: %q is given twice, as %s %s and as %s %s",
-				ErrConflict, a.Path, a.Mode, a.Blob, b.Mode, b.Blob)
+			return Manifest{}, fmt.Errorf("%w: %q is given twice, as %s and as %s",
+				ErrConflict, a.Path, a.summary(), b.summary())
 		}
 	}
 	m := Manifest{entries: slices.Clip(sorted)}
@@ -72,6 +105,8 @@ func (e Entry) check() error {
 		return fmt.Errorf("%w: no path for %s", ErrBadEntry, e.Blob)
 	case e.Mode != Regular && e.Mode != Executable:
 		return fmt.Errorf("%w: %q has the unknown mode %d", ErrBadEntry, e.Path, uint8(e.Mode))
+	case e.Origin > FromGzip:
+		return fmt.Errorf("%w: %q has the unknown origin %d", ErrBadEntry, e.Path, uint8(e.Origin))
 	case e.Blob.Digest.IsZero():
 		return fmt.Errorf("%w: %q has no digest", ErrBadEntry, e.Path)
 	case e.Blob.Size < 0:

@@ -78,6 +78,7 @@ func drawEntries(t *rapid.T) []Entry {
 	paths := rapid.SliceOfNDistinct(rapid.Custom(func(t *rapid.T) string {
 		return folder.Draw(t, "folder") + fmt.Sprintf("f%d", rapid.IntRange(0, 40).Draw(t, "file"))
 	}), 0, 30, rapid.ID).Draw(t, "paths")
+	origins := rapid.SampledFrom([][]Origin{{Plain}, {Plain, FromZstd, FromGzip}}).Draw(t, "origins")
 	entries := make([]Entry, len(paths))
 	for i, text := range paths {
 		path, err := ParsePath(text)
@@ -85,7 +86,8 @@ func drawEntries(t *rapid.T) []Entry {
 			t.Fatal(err)
 		}
 		content := rapid.SampledFrom([]string{"", "x", "yy"}).Draw(t, "content")
-		entries[i] = Entry{Path: path, Mode: rapid.SampledFrom([]Mode{Regular, Executable}).Draw(t, "mode"), Blob: blobOf(content)}
+		entries[i] = Entry{Path: path, Mode: rapid.SampledFrom([]Mode{Regular, Executable}).Draw(t, "mode"), Blob: blobOf(content),
+			Origin: rapid.SampledFrom(origins).Draw(t, "origin")}
 	}
 	return entries
 }

@@ -3,271 +3,274 @@ package checkout
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"hash"
-	"io"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
+	"strconv"
 	"strings"
-
-	"golang.org/x/sync/errgroup"
+	"sync"
+	"sync/atomic"
 
 	"hayloft/cas"
 )
 
-// StagePrefix starts the name of the directory in which [Materialise] builds. It lies beside the files that it is for,
-// so that they need only be renamed.
+// StagePrefix starts the names of what [Materialise] has of its own in a directory while it works: files that are not
+// whole yet. They lie inside the directory, so that they need only be renamed.
 const StagePrefix = ".hayloft-building-"
 
-// fetches is how many blobs Materialise reads at a time: enough to hide the delay of a store across the network.
-const fetches = 4
+// parallel is how many files or requests Materialise works on at a time: enough to hide the delay of a store across the
+// network, and few enough for a disk.
+const parallel = 4
 
-// Materialise lays out m below dir as real files, whose content it checks against their digests. A dir that does not
-// exist appears whole or not at all. In one that exists, files that already have the right content are left alone,
-// other files of the manifest are put in place one by one, each whole; nothing is overwritten, and what the manifest
-// does not name is not looked at. The files are not forced to stable storage: run it again after a power cut.
+// Materialise lays out m below dir, which is made if need be. Files that already have the right content are left alone.
+// The others come from the cheapest place: the whole file of a store on this machine, an equal file that lies in dir
+// under another name, many small files in one answer, or those chunks of a large one that the file in its place lacks;
+// all else through blobs. Bytes that were read are checked against their digest.
 //
-// Errors: [ErrOccupied], before anything is written, if something else lies in the place of a file or folder;
-// [ErrBadPath] if a path cannot exist on this platform; [cas.ErrNotFound], [cas.ErrDigestMismatch] or
-// [cas.ErrSizeMismatch] naming the path; [cas.ErrNoSpace]; ctx's. After an error, files that were put in place stay. If
-// the process is killed, a directory whose name starts with [StagePrefix] stays; it may be deleted.
-func Materialise(ctx context.Context, dir string, m Manifest, blobs cas.Opener) error {
-	if err := materialise(ctx, dir, m, blobs); err != nil {
-		return fmt.Errorf("lay out %d files in %q: %w", m.Len(), dir, spaceError(err))
+// Each file appears whole or not at all. What is there and differs is an error unless [Options] allow to replace it, and
+// what the manifest does not name is not looked at unless they allow to delete it. An error or a cancelled context leaves
+// the files that are in place; running it again completes the directory, and takes up the chunks that had come by then.
+// So does running it again after a crash, which may leave a directory whose name starts with [StagePrefix]; it may be
+// deleted. Nothing is forced to stable storage: run it again after a power cut.
+//
+// Errors: [ErrOccupied], before anything is written, if something else lies in the place of a file or folder; later, if
+// somebody puts it there meanwhile. [ErrBadPath] if a path cannot exist on this platform; [ErrCannotLink];
+// [cas.ErrNotFound], [cas.ErrDigestMismatch] or [cas.ErrSizeMismatch] naming the path; [cas.ErrNoSpace]; ctx's; those of
+// blobs and Fetch. The Result counts what was done in any case.
+func Materialise(ctx context.Context, dir string, m Manifest, blobs cas.Opener, o Options) (Result, error) {
+	l := &layer{blobs: blobs, Options: o, requests: make(chan struct{}, parallel), total: m.Size()}
+	l.result.How = map[Way]int{}
+	if err := l.run(ctx, dir, m); err != nil {
+		return l.result, fmt.Errorf("lay out %d files in %q: %w", m.Len(), dir, spaceError(err))
 	}
-	return nil
+	return l.result, nil
 }
 
-func materialise(ctx context.Context, dir string, m Manifest, blobs cas.Opener) error {
+// layer is one run of Materialise.
+type layer struct {
+	Options
+	blobs     cas.Opener
+	dir       string   // absolute
+	top       *os.Root // dir
+	stageName string   // below top
+	stage     *os.Root
+	staged    atomic.Int64  // names given to files in the stage
+	requests  chan struct{} // a place for each request to Fetch that is under way
+	fromStore copier
+	within    copier            // copies between places in dir
+	doomed    map[string]bool   // what is extra and in the place of a folder
+	twins     map[cas.Blob]Path // files in dir that were found equal
+
+	mu     sync.Mutex
+	result Result
+	done   int64
+	total  int64
+}
+
+func (l *layer) run(ctx context.Context, dir string, m Manifest) (err error) {
+	if err := l.check(m); err != nil {
+		return err
+	}
+	if l.dir, err = filepath.Abs(dir); err != nil {
+		return err
+	}
+	_, missing := os.Lstat(l.dir)
+	if err := os.MkdirAll(l.dir, dirMode); err != nil {
+		return err
+	}
+	if errors.Is(missing, fs.ErrNotExist) {
+		defer func() {
+			if err != nil {
+				// Only a directory in which nothing came to lie can be removed.
+				_ = os.Remove(l.dir)
+			}
+		}()
+	}
+	if l.top, err = os.OpenRoot(l.dir); err != nil {
+		return err
+	}
+	defer l.top.Close()
+	lacking, err := l.compare(ctx, m)
+	if err != nil {
+		return err
+	}
+	if err := l.clearTheWay(ctx, m, lacking); err != nil {
+		return err
+	}
+	if err := l.layAll(ctx, lacking); err != nil {
+		return err
+	}
+	if err := l.deleteExtras(ctx, m, "."); err != nil {
+		return err
+	}
+	return l.dropParts()
+}
+
+// check refuses what cannot be done before anything is touched.
+func (l *layer) check(m Manifest) error {
+	if l.Links == "" {
+		l.Links = Auto
+	}
+	if _, err := ParseWay(string(l.Links)); err != nil {
+		return err
+	}
+	l.fromStore.links = l.Links
+	if l.Local == nil {
+		if l.strict() {
+			return fmt.Errorf("%w: %s needs a store on this machine; choose auto or copy", ErrCannotLink, l.Links)
+		}
+		l.Local = func(cas.Blob) (string, bool) { return "", false }
+	}
+	if l.Spare == nil {
+		l.Spare = func(string, bool) bool { return false }
+	}
 	for p := range m.Paths() {
 		if reason := platformFault(p); reason != "" {
 			return fmt.Errorf("%w %q: %s", ErrBadPath, p, reason)
 		}
 	}
-	dir, err := filepath.Abs(dir)
-	if err != nil {
-		return err
-	}
-	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
-		return layNew(ctx, dir, m, blobs)
-	} else if err != nil {
-		return err
-	}
-	return layInto(ctx, dir, m, blobs)
-}
-
-// layNew builds a directory beside dir and renames it to dir.
-func layNew(ctx context.Context, dir string, m Manifest, blobs cas.Opener) (err error) {
-	if err := os.MkdirAll(filepath.Dir(dir), dirMode); err != nil {
-		return err
-	}
-	parent, err := os.OpenRoot(filepath.Dir(dir))
-	if err != nil {
-		return err
-	}
-	defer parent.Close()
-	stage, err := makeStage(parent)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, parent.RemoveAll(stage))
-		}
-	}()
-	if err := fill(ctx, parent, stage, m, blobs); err != nil {
-		return err
-	}
-	err = renameNoReplace(parent, stage, filepath.Base(dir))
-	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%w: %q was made in the meantime; try again", ErrOccupied, dir)
-	}
-	return err
-}
-
-// layInto adds to a directory what it lacks.
-func layInto(ctx context.Context, dir string, m Manifest, blobs cas.Opener) (err error) {
-	top, err := os.OpenRoot(dir)
-	if err != nil {
-		return err
-	}
-	defer top.Close()
-	lacking, err := compare(ctx, top, m)
-	if err != nil || lacking.Len() == 0 {
-		return err
-	}
-	stage, err := makeStage(top)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, top.RemoveAll(stage)) }()
-	if err := fill(ctx, top, stage, lacking, blobs); err != nil {
-		return err
-	}
-	if err := makeFolders(ctx, top, lacking.folders()); err != nil {
-		return err
-	}
-	for p := range lacking.Paths() {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		err := renameNoReplace(top, stage+"/"+p.text, p.text)
-		if errors.Is(err, fs.ErrExist) {
-			return occupied(p, "was made in the meantime")
-		}
-		if err != nil {
-			return err
-		}
-	}
 	return nil
 }
 
-// makeStage makes a directory of a new name at the top of root.
-func makeStage(root *os.Root) (string, error) {
-	stage := StagePrefix + strings.ToLower(rand.Text())
-	return stage, root.Mkdir(stage, dirMode)
-}
+// strict tells whether files must come in the way asked for.
+func (l *layer) strict() bool { return l.Links != Auto && l.Links != Copy }
 
-// compare gives what of m is not yet below top; [ErrOccupied] lists what is in the way.
-func compare(ctx context.Context, top *os.Root, m Manifest) (Manifest, error) {
-	var lacking Manifest
-	var inTheWay []error
-	for _, f := range m.folders()[1:] {
-		if info, err := top.Stat(f.path); err == nil && !info.IsDir() {
-			inTheWay = append(inTheWay, occupied(Path{text: f.path}, "is no folder"))
-		} else if err != nil && !isAbsent(err) {
-			return Manifest{}, err
-		}
+// layAll puts every lacking file into its place.
+func (l *layer) layAll(ctx context.Context, lacking []finding) (err error) {
+	if len(lacking) == 0 {
+		return nil
 	}
-	for _, e := range m.entries {
-		if err := ctx.Err(); err != nil {
-			return Manifest{}, err
-		}
-		switch reason, err := compareFile(ctx, top, e); {
-		case isAbsent(err):
-			lacking.entries = append(lacking.entries, e)
-		case err != nil:
-			return Manifest{}, err
-		case reason != "":
-			inTheWay = append(inTheWay, occupied(e.Path, reason))
-		}
+	l.stageName = StagePrefix + strings.ToLower(rand.Text())
+	if err := l.top.Mkdir(l.stageName, dirMode); err != nil {
+		return err
 	}
-	if more := len(inTheWay) - shown; more > 0 {
-		inTheWay = append(inTheWay[:shown], fmt.Errorf("and %d more", more))
+	defer func() { err = errors.Join(err, l.top.RemoveAll(l.stageName)) }()
+	if l.stage, err = l.top.OpenRoot(l.stageName); err != nil {
+		return err
 	}
-	return lacking, errors.Join(inTheWay...)
-}
-
-// compareFile says how what lies in the place of e differs from it; empty if it does not.
-func compareFile(ctx context.Context, top *os.Root, e Entry) (string, error) {
-	info, err := top.Lstat(e.Path.text)
-	switch {
-	case err != nil:
-		return "", err
-	case !info.Mode().IsRegular():
-		return "is no regular file", nil
-	case info.Size() != e.Blob.Size:
-		return "has another size", nil
+	defer l.stage.Close()
+	var tree Manifest
+	for _, f := range lacking {
+		tree.entries = append(tree.entries, f.entry)
 	}
-	f, err := top.Open(e.Path.text)
+	if err := makeFolders(ctx, l.top, tree.folders()); err != nil {
+		return err
+	}
+	rest, err := l.layLinks(ctx, lacking)
 	if err != nil {
-		return "", err
+		return err
 	}
-	defer f.Close()
-	switch err := copyChecked(ctx, io.Discard, f, e.Blob); {
-	case errors.Is(err, cas.ErrDigestMismatch), errors.Is(err, cas.ErrSizeMismatch):
-		return "has other content", nil
-	default:
-		return "", err
-	}
+	return l.layFiles(ctx, rest)
 }
+
+// create starts a file in the stage and gives its name there.
+func (l *layer) create(mode Mode) (*os.File, string, error) {
+	name := l.newName()
+	permissions := fs.FileMode(0o666)
+	if mode == Executable {
+		permissions = 0o777
+	}
+	f, err := l.stage.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, permissions)
+	return f, name, err
+}
+
+func (l *layer) newName() string { return strconv.FormatInt(l.staged.Add(1), 36) }
+
+// place gives a whole file of the stage its name. What lay there before must still be what was compared, so that nobody's
+// work of the last minutes is lost.
+func (l *layer) place(staged string, f finding, way Way) error {
+	from, to := l.stageName+"/"+staged, f.entry.Path.text
+	if f.info != nil {
+		now, err := l.top.Lstat(to)
+		switch {
+		case isAbsent(err):
+			f.info = nil
+		case err != nil:
+			return err
+		case !sameState(now, f.info):
+			return occupied(f.entry.Path, "was changed in the meantime")
+		}
+	}
+	var err error
+	if f.info == nil {
+		err = renameNoReplace(l.top, from, to)
+	} else {
+		err = l.top.Rename(from, to)
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return occupied(f.entry.Path, "was made in the meantime")
+	}
+	if err != nil {
+		return err
+	}
+	return l.placed(f, way)
+}
+
+func sameState(a, b fs.FileInfo) bool {
+	return os.SameFile(a, b) && a.Mode() == b.Mode() && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
+}
+
+// placed takes note of a file that is in its place now.
+func (l *layer) placed(f finding, way Way) error {
+	if l.Known != nil && way != Symlink {
+		info, err := l.top.Lstat(f.entry.Path.text)
+		if err != nil {
+			return err
+		}
+		l.Known.Learn(l.absolute(f.entry.Path), info, f.entry.Blob, f.recipe)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.result.FilesWritten++
+	l.result.BytesWritten += f.entry.Blob.Size
+	l.result.How[way]++
+	return nil
+}
+
+func (l *layer) absolute(p Path) string { return filepath.Join(l.dir, filepath.FromSlash(p.text)) }
+
+// fetched takes note of bytes that came from afar.
+func (l *layer) fetched(n int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.result.BytesFetched += n
+}
+
+// advance tells of n more bytes in place.
+func (l *layer) advance(n int64) {
+	if l.Progress == nil || n == 0 {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.done += n
+	l.Progress(l.done, l.total)
+}
+
+// meter advances by exactly the size of one file, however often the file is begun anew.
+type meter struct {
+	layer *layer
+	mu    sync.Mutex
+	left  int64
+}
+
+func (l *layer) meter(f finding) *meter { return &meter{layer: l, left: f.entry.Blob.Size} }
+
+func (m *meter) add(n int64) {
+	m.mu.Lock()
+	n = min(n, m.left)
+	m.left -= n
+	m.mu.Unlock()
+	m.layer.advance(n)
+}
+
+func (m *meter) finish() { m.add(m.left) }
 
 func occupied(p Path, reason string) error {
 	return fmt.Errorf("%w: %q %s; move it away or choose another folder", ErrOccupied, p, reason)
-}
-
-// fill lays out m in the directory stage of root.
-func fill(ctx context.Context, root *os.Root, stage string, m Manifest, blobs cas.Opener) error {
-	top, err := root.OpenRoot(stage)
-	if err != nil {
-		return err
-	}
-	defer top.Close()
-	if err := makeFolders(ctx, top, m.folders()); err != nil {
-		return err
-	}
-	group, groupCtx := errgroup.WithContext(ctx)
-	group.SetLimit(fetches)
-	for _, e := range m.entries {
-		if groupCtx.Err() != nil {
-			break
-		}
-		group.Go(func() error {
-			if err := fetch(groupCtx, top, e, blobs); err != nil {
-				return fmt.Errorf("write %q from %s: %w", e.Path, e.Blob, err)
-			}
-			return nil
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	return ctx.Err()
-}
-
-// fetch writes one blob to its path.
-func fetch(ctx context.Context, top *os.Root, e Entry, blobs cas.Opener) (err error) {
-	blob, err := blobs.Open(ctx, e.Blob.Digest)
-	if err != nil {
-		return err
-	}
-	defer blob.Close()
-	mode := fs.FileMode(0o666)
-	if e.Mode == Executable {
-		mode = 0o777
-	}
-	f, err := top.OpenFile(e.Path.text, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	return copyChecked(ctx, f, blob, e.Blob)
-}
-
-// copyChecked copies exactly the bytes of a blob. It takes one byte more than announced, to notice that there are more.
-func copyChecked(ctx context.Context, to io.Writer, from io.Reader, expected cas.Blob) error {
-	h := sha256.New()
-	in := &hashing{ctx: ctx, from: io.LimitReader(from, expected.Size+1), hash: h}
-	n, err := io.Copy(to, in)
-	switch {
-	case err != nil:
-		return err
-	case n != expected.Size:
-		return fmt.Errorf("%w: %d bytes or more came instead of %d", cas.ErrSizeMismatch, n, expected.Size)
-	case cas.SumHash(h) != expected.Digest:
-		return cas.ErrDigestMismatch
-	}
-	return nil
-}
-
-// hashing is a reader that hashes what it hands on, and ends when its context does.
-type hashing struct {
-	ctx  context.Context
-	from io.Reader
-	hash hash.Hash
-}
-
-func (r *hashing) Read(b []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	n, err := r.from.Read(b)
-	r.hash.Write(b[:n])
-	return n, err
 }
 
 // isAbsent tells whether a path does not exist; a file where the path has a folder makes it so too, and is reported for

@@ -10,6 +10,9 @@ import (
 // Namespaces"; a colon would name an alternate data stream).
 const forbiddenHere = `<>:"|?*`
 
+// hasModes tells that files here have no mode that makes them executable.
+const hasModes = false
+
 // isNotDirectory tells whether a component of a path is a file.
 func isNotDirectory(err error) bool {
 	return errors.Is(err, windows.ERROR_DIRECTORY) || errors.Is(err, windows.ERROR_PATH_NOT_FOUND)

@@ -2,7 +2,10 @@
 
 package checkout
 
-import "os"
+import (
+	"errors"
+	"os"
+)
 
 // syncDir makes the names in a directory durable.
 func syncDir(root *os.Root, path string) error {
@@ -13,3 +16,15 @@ func syncDir(root *os.Root, path string) error {
 	defer dir.Close()
 	return dir.Sync()
 }
+
+// syncFile makes the bytes of a file, or the names in a directory, durable.
+func syncFile(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// syncFolder makes the names in a directory durable.
+func syncFolder(path string) error { return syncFile(path) }

@@ -89,10 +89,15 @@ func (c *change) pick(worker Worker) (TaskState, Event, error) {
 		if err != nil {
 			return TaskState{}, "", err
 		}
+		reason := "its worker asked for other work"
 		if job.Status.Claimable() {
-			return t, EvReclaim, nil
+			lacking := Lacking(worker.Abilities, job.Requires)
+			if len(lacking) == 0 {
+				return t, EvReclaim, nil
+			}
+			reason = "its worker cannot do it any more: " + whyLacking(worker.Abilities, lacking)
 		}
-		if err := c.releaseTask(t, "its worker asked for other work"); err != nil {
+		if err := c.releaseTask(t, reason); err != nil {
 			return TaskState{}, "", err
 		}
 	}

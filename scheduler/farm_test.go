@@ -101,12 +101,42 @@ func (f *farm) wake(t fataler, id scheduler.WorkerID) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.SignOn(ctx, id, scheduler.SignOn{Name: w.Name, Software: "test", TaskTypes: []string{"blender", "misc"}}); err != nil {
+	on := scheduler.SignOn{Name: w.Name, Software: "test", TaskTypes: []string{"blender", "misc"}, Abilities: w.Abilities}
+	if _, err := f.SignOn(ctx, id, on); err != nil {
 		t.Fatal(err)
 	}
 	if err := f.StatusChanged(ctx, id, scheduler.WorkerAwake); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// able registers a worker that tells what it can do, and takes it to awake.
+func (f *farm) able(t fataler, name string, abilities ...string) scheduler.WorkerID {
+	t.Helper()
+	id := f.worker(t, name)
+	f.signOn(t, id, abilities...)
+	return id
+}
+
+// signOn starts a worker's process anew, with other abilities, and takes it to awake.
+func (f *farm) signOn(t fataler, id scheduler.WorkerID, abilities ...string) {
+	t.Helper()
+	w, err := f.Worker(context.Background(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	on := scheduler.SignOn{Name: w.Name, Software: "test", TaskTypes: w.TaskTypes, Abilities: abilities}
+	if _, err := f.SignOn(context.Background(), id, on); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.StatusChanged(context.Background(), id, scheduler.WorkerAwake); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// requiring lets a job require abilities.
+func requiring(requires ...string) func(*scheduler.Job) {
+	return func(j *scheduler.Job) { j.Requires = requires }
 }
 
 // job submits n blender tasks and, if wanted, one that needs them all.

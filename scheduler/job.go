@@ -49,8 +49,9 @@ type Job struct {
 
 	Settings   map[string]any
 	Metadata   map[string]string
-	CheckoutID string // the checkout that is removed with the job; may be empty
-	WorkerTag  TagID  // only workers with this tag; zero: all
+	CheckoutID string   // the checkout that is removed with the job; may be empty
+	WorkerTag  TagID    // only workers with this tag; zero: all
+	Requires   []string // only workers with these abilities, see Lacking
 	Limits     JobLimits
 
 	Status   JobStatus

@@ -187,7 +187,7 @@ func (b newsBatch) describe(tx ReadTx) ([]Notice, error) {
 		notices = append(notices, TaskChanged{Task: t, Previous: changedFrom(n.previous, t.Status)})
 	}
 	for id, n := range b.jobs {
-		j, err := tx.Job(id)
+		j, err := explainedJob(tx, id)
 		if isNotFound(err) {
 			continue
 		}

@@ -48,6 +48,7 @@ func (a *actors) submit(t *rapid.T) {
 	}
 	a.jobs = append(a.jobs, a.job(t, rapid.IntRange(1, 12).Draw(t, "tasks"), func(j *scheduler.Job) {
 		j.Priority = rapid.SampledFrom([]int{10, 50, 90}).Draw(t, "priority")
+		j.Requires = rapid.SampledFrom([][]string{nil, {"blender:3.4"}, {"blender:4.2", "usd"}, {"osl"}}).Draw(t, "requires")
 	}))
 }
 
@@ -57,7 +58,25 @@ func (a *actors) claimOne(t *rapid.T) {
 	a.must(t, err)
 	if err == nil {
 		a.held[w] = got
+		a.checkAble(t, w, got)
 	}
+}
+
+// checkAble holds a claim against what the worker can do.
+func (a *actors) checkAble(t *rapid.T, w scheduler.WorkerID, got scheduler.Assignment) {
+	job, err := a.Job(context.Background(), got.Job)
+	a.must(t, err)
+	worker, err := a.Worker(context.Background(), w)
+	a.must(t, err)
+	if lacking := scheduler.Lacking(worker.Abilities, job.Requires); len(lacking) > 0 {
+		t.Fatalf("worker %s, which lacks %v, got task %s", worker.Name, lacking, got.Name)
+	}
+}
+
+// upgrade starts a worker's process anew with another Blender, be it while a task is active on it.
+func (a *actors) upgrade(t *rapid.T) {
+	abilities := rapid.SampledFrom([][]string{nil, {}, {"blender:3.4.1", "osl"}, {"blender:4.2", "usd"}, {"blender:5.0"}}).Draw(t, "abilities")
+	a.signOn(t, a.anyWorker(t), abilities...)
 }
 
 func (a *actors) reportOne(t *rapid.T) {
@@ -104,7 +123,7 @@ func (a *actors) askTask(t *rapid.T) {
 func (a *actors) comeAndGo(t *rapid.T) {
 	w := a.anyWorker(t)
 	ctx := context.Background()
-	switch rapid.IntRange(0, 4).Draw(t, "worker event") {
+	switch rapid.IntRange(0, 5).Draw(t, "worker event") {
 	case 0:
 		a.must(t, a.SignOff(ctx, w))
 	case 1:
@@ -114,6 +133,8 @@ func (a *actors) comeAndGo(t *rapid.T) {
 	case 3:
 		a.must(t, a.RequestWorkerStatus(ctx, w, scheduler.WorkerAsleep, rapid.Bool().Draw(t, "lazy")))
 	case 4:
+		a.upgrade(t)
+	case 5:
 		a.clock.advance(90 * time.Second)
 		a.must(t, a.CheckTimeouts(ctx))
 	}

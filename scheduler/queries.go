@@ -7,7 +7,7 @@ import (
 
 // Job returns one job.
 func (s *Scheduler) Job(ctx context.Context, id JobID) (Job, error) {
-	job, err := view(ctx, s, func(tx ReadTx) (Job, error) { return tx.Job(id) })
+	job, err := view(ctx, s, func(tx ReadTx) (Job, error) { return explainedJob(tx, id) })
 	if err != nil {
 		return Job{}, fmt.Errorf("job %s: %w", id.ShortID(), err)
 	}
@@ -16,7 +16,13 @@ func (s *Scheduler) Job(ctx context.Context, id JobID) (Job, error) {
 
 // Jobs returns jobs, newest first.
 func (s *Scheduler) Jobs(ctx context.Context, q JobQuery) ([]Job, error) {
-	return view(ctx, s, func(tx ReadTx) ([]Job, error) { return tx.Jobs(q) })
+	return view(ctx, s, func(tx ReadTx) ([]Job, error) {
+		jobs, err := tx.Jobs(q)
+		if err != nil {
+			return nil, err
+		}
+		return jobs, explainWaiting(tx, pointers(jobs))
+	})
 }
 
 // Tasks returns tasks of a job by index, without commands: those with a larger index than after, at most limit (0: all).

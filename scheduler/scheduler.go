@@ -195,6 +195,9 @@ func (s *Scheduler) SubmitJob(ctx context.Context, job Job, tasks []NewTask) (Jo
 		if stored.Status.Claimable() {
 			c.runnable += stored.Runnable
 		}
+		if err := explainWaiting(c, []*Job{&stored}); err != nil {
+			return err
+		}
 		c.jobs = append(c.jobs, jobNews{id: job.ID})
 		return nil
 	})
@@ -216,5 +219,7 @@ func checkNewJob(job *Job, tasks []NewTask) error {
 	case len(tasks) == 0:
 		return fmt.Errorf("%w: the job has no tasks; check its settings", ErrInvalid)
 	}
-	return nil
+	var err error
+	job.Requires, err = CleanRequirements(job.Requires)
+	return err
 }

@@ -52,6 +52,13 @@ type jobReader interface {
 	LastRendered() (JobID, error)
 	// HasPreview tells whether SetPreview was called for the job.
 	HasPreview(job JobID) (bool, error)
+	// WaitingTypes returns the types of the tasks of a job that could be claimed now, were there a worker.
+	WaitingTypes(job JobID) ([]string, error)
+	// IdleRequiringJobs returns the jobs that require abilities, have claimable tasks, and none active.
+	IdleRequiringJobs() ([]JobID, error)
+	// Pace sums up completed tasks of one type, newest first: at most limit of them, of the three newest jobs with that
+	// type and name.
+	Pace(jobType, name, taskType string, limit int) (Pace, error)
 	// JobCounts returns how many jobs are in each status.
 	JobCounts() (map[JobStatus]int, error)
 }
@@ -95,7 +102,8 @@ type taskReader interface {
 	// FailedBy returns the workers that failed the task since it was last queued by a person.
 	FailedBy(task TaskID) ([]Worker, error)
 	// CapableWorkers counts the workers that could still run the task: not offline and not in error, supporting its
-	// type, carrying the job's tag if it has one, not blocked for job and type, and not in FailedBy.
+	// type, carrying the job's tag if it has one, lacking none of what the job requires, not blocked for job and type, and
+	// not in FailedBy.
 	CapableWorkers(task TaskID) (int, error)
 	// FailuresOf counts the tasks of one type of a job that are in a worker's failure list.
 	FailuresOf(worker WorkerID, job JobID, taskType string) (int, error)
@@ -126,7 +134,7 @@ type Mass struct {
 
 type taskWriter interface {
 	// NextRunnable returns the task that the worker should get: among jobs that are claimable and not being deleted,
-	// whose tag is none or one of the worker's, tasks that are queued or soft-failed with all dependencies completed, of
+	// whose tag is none or one of the worker's and of whose requirements the worker lacks none, tasks that are queued or soft-failed with all dependencies completed, of
 	// a type the worker supports and is not blocked for, that it has not failed; by job priority, then task priority
 	// (both descending), then age of the job, then index. [ErrNoWork] if there is none. Its cost grows with the number of
 	// jobs at most, never with the number of tasks.

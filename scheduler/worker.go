@@ -30,6 +30,7 @@ type Worker struct {
 	Software   string
 	TaskTypes  []string
 	Tags       []TagID
+	Abilities  []string // what it can do, see Lacking; nil: never told, and taken for everything
 	CanRestart bool
 
 	Status        WorkerStatus
@@ -53,6 +54,7 @@ type Tag struct {
 type Registration struct {
 	Name, Secret, Platform, Address string
 	TaskTypes                       []string
+	Abilities                       []string // nil: not told
 	TagNames                        []string // made when absent
 }
 
@@ -60,6 +62,7 @@ type Registration struct {
 type SignOn struct {
 	Name, Address, Software string
 	TaskTypes               []string
+	Abilities               []string // nil: not told
 	CanRestart              bool
 	TagNames                []string // nil: keep the tags that it has
 }

@@ -14,9 +14,13 @@ func (s *Scheduler) Register(ctx context.Context, r Registration) (Worker, error
 	if err != nil {
 		return Worker{}, fmt.Errorf("register worker %q: %w", r.Name, err)
 	}
+	abilities, err := cleanAbilities("abilities", r.Abilities)
+	if err != nil {
+		return Worker{}, fmt.Errorf("register worker %q: %w", r.Name, err)
+	}
 	w := Worker{
 		ID: WorkerID{UUID: s.newID()}, Name: r.Name, Address: r.Address, Platform: strings.ToLower(r.Platform),
-		TaskTypes: cleanTaskTypes(r.TaskTypes), Status: WorkerOffline, SecretHash: hash,
+		TaskTypes: cleanTaskTypes(r.TaskTypes), Abilities: abilities, Status: WorkerOffline, SecretHash: hash,
 	}
 	err = s.update(ctx, func(c *change) error {
 		w.Created, w.Updated = c.Now(), c.Now()
@@ -24,7 +28,10 @@ func (s *Scheduler) Register(ctx context.Context, r Registration) (Worker, error
 			return err
 		}
 		c.workers = append(c.workers, workerNews{id: w.ID})
-		return c.setTagsByName(w.ID, r.TagNames, s.newTagID)
+		if err := c.setTagsByName(w.ID, r.TagNames, s.newTagID); err != nil {
+			return err
+		}
+		return c.eligibilityChanged()
 	})
 	if err != nil {
 		return Worker{}, fmt.Errorf("register worker %q: %w", r.Name, err)
@@ -75,17 +82,29 @@ func (c *change) setTagsByName(id WorkerID, names []string, newID func() TagID) 
 // SignOn notes that a worker's process starts and returns the status that it shall go to.
 func (s *Scheduler) SignOn(ctx context.Context, id WorkerID, on SignOn) (WorkerStatus, error) {
 	wanted := WorkerAwake
-	err := s.changeWorker(ctx, id, func(c *change, w *Worker) error {
+	abilities, err := cleanAbilities("abilities", on.Abilities)
+	if err != nil {
+		return "", fmt.Errorf("worker %s: %w", id.ShortID(), err)
+	}
+	err = s.changeWorker(ctx, id, func(c *change, w *Worker) error {
 		if w.Schedule != nil && w.Schedule.Active {
 			wanted = w.Schedule.Wants(c.Now(), s.local)
 		}
 		w.Name, w.Address, w.Software, w.CanRestart = on.Name, on.Address, on.Software, on.CanRestart
-		w.TaskTypes = cleanTaskTypes(on.TaskTypes)
+		types := cleanTaskTypes(on.TaskTypes)
+		told := (w.Abilities == nil) == (abilities == nil) && slices.Equal(w.Abilities, abilities)
+		news := on.TagNames != nil || !slices.Equal(w.TaskTypes, types) || !told
+		w.TaskTypes, w.Abilities = types, abilities
 		if w.Requested != "" {
 			wanted = w.Requested
 		}
 		if err := c.setTagsByName(id, on.TagNames, s.newTagID); err != nil {
 			return err
+		}
+		if news {
+			if err := c.eligibilityChanged(); err != nil {
+				return err
+			}
 		}
 		return c.moveWorker(w, EvSignOn)
 	})
@@ -227,7 +246,10 @@ func (s *Scheduler) DeleteWorker(ctx context.Context, id WorkerID) error {
 		}
 		c.notices = append(c.notices, WorkerChanged{Worker: w, Deleted: true})
 		c.nudges = append(c.nudges, id)
-		return c.DeleteWorker(id)
+		if err := c.DeleteWorker(id); err != nil {
+			return err
+		}
+		return c.eligibilityChanged()
 	})
 	if err != nil {
 		return fmt.Errorf("delete worker %s: %w", id.ShortID(), err)
@@ -241,7 +263,10 @@ func (s *Scheduler) SetWorkerTags(ctx context.Context, id WorkerID, tags []TagID
 	return s.changeWorker(ctx, id, func(c *change, _ *Worker) error {
 		c.workers = append(c.workers, workerNews{id: id})
 		c.nudges = append(c.nudges, id)
-		return c.SetWorkerTags(id, tags)
+		if err := c.SetWorkerTags(id, tags); err != nil {
+			return err
+		}
+		return c.eligibilityChanged()
 	})
 }
 

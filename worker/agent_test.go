@@ -24,7 +24,7 @@ import (
 // startAgent runs an agent until the test ends or stop is called. stop gives what Run returned.
 func startAgent(t *testing.T, m *testManager, dir string, alter func(*Config)) (stop func() error) {
 	t.Helper()
-	cfg := Config{ManagerURL: m.url(), DataDir: dir, Name: "tester", Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	cfg := Config{ManagerURL: m.url(), DataDir: dir, Name: "tester", Blender: filepath.Join(dir, "no-blender"), Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
 	if alter != nil {
 		alter(&cfg)
 	}

@@ -31,6 +31,7 @@ type Config struct {
 	Tags       []string // names of tags to carry; nil keeps what the manager has stored
 	TaskTypes  []string // by default DefaultTaskTypes
 	Software   string   // name and version, such as Hayloft/1.0.0; also the User-Agent
+	Blender    string   // the Blender to ask what it can do; by default the manager's variable 'blender', else the one on PATH
 	CanRestart bool     // whether something starts the agent again after ErrRestart
 
 	Wait        time.Duration // how long a manager may hold a request; 30 s by default, at most 60 s

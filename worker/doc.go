@@ -1,5 +1,6 @@
 // Package worker is the agent of one worker of the farm: it signs on at a manager, claims tasks, runs their commands,
-// reports log, progress and outputs, and collects rendered frames.
+// reports log, progress and outputs, and collects rendered frames. At sign-on it tells what its Blender can do, which it
+// finds out by asking that Blender.
 //
 // Promises: a frame counts as done only when its file was checked and published whole; an exit code alone proves
 // nothing. Updates that a manager did not acknowledge are kept on disk and sent again, in order, with the numbers (claim

@@ -104,7 +104,11 @@ func (a *Agent) signOn(ctx context.Context) (wire.WorkerStatus, error) {
 		if err := a.courier.drain(ctx); err != nil {
 			return "", err
 		}
-		status, err := a.trySignOn(ctx)
+		abilities, err := a.abilities(ctx)
+		if err != nil {
+			return "", err
+		}
+		status, err := a.trySignOn(ctx, abilities)
 		if err == nil || fresh || !errors.Is(err, errUnknownWorker) {
 			return status, err
 		}
@@ -113,9 +117,9 @@ func (a *Agent) signOn(ctx context.Context) (wire.WorkerStatus, error) {
 	}
 }
 
-func (a *Agent) trySignOn(ctx context.Context) (status wire.WorkerStatus, err error) {
+func (a *Agent) trySignOn(ctx context.Context, abilities *[]string) (status wire.WorkerStatus, err error) {
 	form := wire.WorkerSignOn{Name: a.cfg.Name, SupportedTaskTypes: a.cfg.TaskTypes, SoftwareVersion: a.cfg.Software,
-		CanRestart: &a.cfg.CanRestart, Tags: a.tags()}
+		CanRestart: &a.cfg.CanRestart, Tags: a.tags(), Abilities: abilities}
 	err = a.persist(ctx, func(ctx context.Context) error {
 		status, err = a.registry.SignOn(ctx, form)
 		return err

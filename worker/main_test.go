@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 }
 
 func agentProcess(managerURL, dataDir string) int {
-	agent, err := New(Config{ManagerURL: managerURL, DataDir: dataDir, Name: "child"})
+	agent, err := New(Config{ManagerURL: managerURL, DataDir: dataDir, Name: "child", Blender: filepath.Join(dataDir, "no-blender")})
 	if err == nil {
 		err = agent.Run(context.Background())
 	}

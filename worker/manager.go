@@ -17,6 +17,8 @@ type registry interface {
 	SignOn(ctx context.Context, s wire.WorkerSignOn) (wire.WorkerStatus, error)
 	StateChanged(ctx context.Context, status wire.WorkerStatus) error
 	SignOff(ctx context.Context) error
+	// Variable gives the value of a variable for workers on this platform; empty when there is none of that name.
+	Variable(ctx context.Context, name string) (string, error)
 }
 
 // dispatcher hands out work and wishes. Both calls may be held by the manager.

@@ -30,6 +30,7 @@ type testManager struct {
 	changed chan struct{}
 	holds   bool // holds requests as asked
 
+	blender  string            // the variable; empty: the manager has no variables
 	workers  map[string]string // id to secret
 	signOns  []wire.WorkerSignOn
 	states   []wire.WorkerStatus
@@ -171,7 +172,18 @@ func (m *testManager) routes() http.Handler {
 	mux.HandleFunc("POST /api/v3/worker/task/{id}", m.authentic(m.update))
 	mux.HandleFunc("GET /api/v3/worker/task/{id}/may-i-run", m.authentic(m.mayRun))
 	mux.HandleFunc("POST /api/v3/worker/task/{id}/output-produced", m.authentic(m.preview))
+	mux.HandleFunc("GET /api/v3/configuration/variables/workers/{platform}", m.variables)
 	return mux
+}
+
+func (m *testManager) variables(w http.ResponseWriter, _ *http.Request) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.blender == "" {
+		reply(w, http.StatusNotFound, wire.Error{Message: "no such page"})
+		return
+	}
+	reply(w, http.StatusOK, map[string]wire.ManagerVariable{"blender": {Value: m.blender}})
 }
 
 func (m *testManager) authentic(next http.HandlerFunc) http.HandlerFunc {

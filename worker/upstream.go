@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -112,6 +113,20 @@ func (u *upstream) SignOn(ctx context.Context, s wire.WorkerSignOn) (wire.Worker
 		return "", refused("sign on", resp, resp.JSONDefault)
 	}
 	return resp.JSON200.StatusRequested, nil
+}
+
+// Variable implements registry. The platform is that of this program.
+func (u *upstream) Variable(ctx context.Context, name string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, callLimit)
+	defer cancel()
+	resp, err := u.api.GetVariablesWithResponse(ctx, "workers", runtime.GOOS)
+	if err != nil {
+		return "", fmt.Errorf("ask for variables: %w", err)
+	}
+	if resp.JSON200 == nil {
+		return "", refused("ask for variables", resp, nil)
+	}
+	return (*resp.JSON200)[name].Value, nil
 }
 
 func (u *upstream) StateChanged(ctx context.Context, status wire.WorkerStatus) error {

@@ -12,29 +12,6 @@ import (
 	"hayloft/cas"
 )
 
-// Lacking returns those of the blobs that the manager's store does not hold, each once.
-func (c *Client) Lacking(ctx context.Context, blobs []cas.Blob) ([]cas.Blob, error) {
-	files := make([]wire.ShamanFileSpec, len(blobs))
-	for i, b := range blobs {
-		name := b.Digest.String()
-		files[i] = wire.ShamanFileSpec{Sha: name, Size: b.Size, Path: name}
-	}
-	resp, err := c.wire.ShamanCheckoutRequirements(ctx, wire.ShamanRequirementsRequest{Files: files})
-	answer, err := decode[wire.ShamanRequirementsResponse]("ask what the store lacks", resp, err)
-	if err != nil {
-		return nil, err
-	}
-	lacking := make([]cas.Blob, 0, len(answer.Files))
-	for _, f := range answer.Files {
-		blob, err := parseBlob(wire.BlobInfo{Sha256: f.Sha, Size: f.Size})
-		if err != nil {
-			return nil, err
-		}
-		lacking = append(lacking, blob)
-	}
-	return lacking, nil
-}
-
 // Checkout lays files out as a directory near the wanted name and returns the name really used.
 func (c *Client) Checkout(ctx context.Context, wanted string, files []wire.ShamanFileSpec) (string, error) {
 	if files == nil {

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"hayloft/api/wire"
@@ -22,11 +23,14 @@ type Client struct {
 	wire    *wire.ClientWithResponses
 	http    *http.Client
 	agent   string
+	traffic *traffic
+
+	generation atomic.Pointer[string]
 }
 
 // New makes a client of the manager at a URL such as "http://farm:8080"; the scheme may be left out. agent is sent as
 // User-Agent, for example "Hayloft/1.0". It does not connect.
-func New(manager, agent string) (*Client, error) {
+func New(manager, agent string, options ...Option) (*Client, error) {
 	if !strings.Contains(manager, "://") {
 		manager = "http://" + manager
 	}
@@ -34,7 +38,11 @@ func New(manager, agent string) (*Client, error) {
 	if err != nil || parsed.Host == "" || (parsed.Scheme != "http" && parsed.Scheme != "https") {
 		return nil, fmt.Errorf("%q is not the address of a manager; write it like http://farm:8080", manager)
 	}
-	c := &Client{manager: parsed.Scheme + "://" + parsed.Host, http: newHTTPClient(), agent: agent}
+	watched := &traffic{}
+	for _, option := range options {
+		option(watched)
+	}
+	c := &Client{manager: parsed.Scheme + "://" + parsed.Host, http: newHTTPClient(watched), agent: agent, traffic: watched}
 	c.wire, err = wire.NewClientWithResponses(c.manager, wire.WithHTTPClient(c.http), wire.WithRequestEditorFn(c.introduce))
 	if err != nil {
 		return nil, fmt.Errorf("make a client of %s: %w", c.manager, err)
@@ -44,10 +52,10 @@ func New(manager, agent string) (*Client, error) {
 
 // newHTTPClient bounds the parts of a request that have no reason to be long. There is no limit on the whole, since requests
 // may be held and bodies may be long.
-func newHTTPClient() *http.Client {
+func newHTTPClient(watched *traffic) *http.Client {
 	return &http.Client{Transport: &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		DialContext:           watched.dial(&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}),
 		TLSHandshakeTimeout:   10 * time.Second,
 		ExpectContinueTimeout: time.Second,
 		MaxIdleConnsPerHost:   16,
@@ -90,13 +98,22 @@ const maxErrorBody = 1 << 20
 
 // decode reads the JSON body of an answer 200.
 func decode[T any](what string, resp *http.Response, err error) (T, error) {
-	var value T
-	resp, err = expect(what, resp, err, http.StatusOK)
-	if err != nil {
-		return value, err
+	if resp, err = expect(what, resp, err, http.StatusOK); err != nil {
+		var none T
+		return none, err
 	}
+	return decodeBody[T](what, resp)
+}
+
+// decodeBody reads a JSON body and closes it.
+func decodeBody[T any](what string, resp *http.Response) (value T, err error) {
 	defer drain(resp)
-	if err := json.NewDecoder(resp.Body).Decode(&value); err != nil {
+	body := &countingReader{from: resp.Body}
+	err = json.NewDecoder(body).Decode(&value)
+	switch {
+	case body.failed != nil:
+		return value, fmt.Errorf("%s: %w", what, unreachable(body.failed))
+	case err != nil:
 		return value, fmt.Errorf("%s: the answer is not what a Hayloft manager sends: %w", what, err)
 	}
 	return value, nil

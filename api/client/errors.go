@@ -8,41 +8,54 @@ import (
 
 	"hayloft/api/wire"
 	"hayloft/cas"
+	"hayloft/cas/transfer"
 )
 
 // Errors by meaning; test with [errors.Is]. Blobs have finer ones in package cas: a missing blob is [cas.ErrNotFound] as
-// well as ErrNotFound; ErrMismatch is [cas.ErrSizeMismatch] or [cas.ErrDigestMismatch]; and there is [cas.ErrBadDigest].
+// well as ErrNotFound; ErrMismatch is [cas.ErrSizeMismatch] or [cas.ErrDigestMismatch]; and there is [cas.ErrBadDigest]. Those of uploads are in
+// package cas/transfer: [transfer.ErrUnknownBase], [transfer.ErrNoSession], [transfer.ErrLaneBusy], [transfer.ErrOffset];
+// and [transfer.ErrUnavailable] is every error that may be over soon.
 var (
-	ErrUnreachable    = errors.New("the manager cannot be reached")
-	ErrMismatch       = errors.New("bytes do not have the announced size and SHA-256")
-	ErrNotFound       = errors.New("not found")
-	ErrInvalid        = errors.New("request refused")
-	ErrTooLarge       = errors.New("too large")
-	ErrNoLength       = errors.New("length required")
-	ErrUnsupported    = errors.New("type of the body is not taken")
-	ErrNotAwake       = errors.New("worker is not awake")
-	ErrNotOwner       = errors.New("task is not assigned to this worker")
-	ErrExists         = errors.New("already exists")
-	ErrTransition     = errors.New("status change not allowed")
-	ErrUnauthorized   = errors.New("not signed in")
-	ErrUnavailable    = errors.New("the manager is busy or stopping")
-	ErrShamanOff      = errors.New("the farm takes no files over its API")
-	ErrNoMatch        = errors.New("nothing matches")
-	ErrNotSupported   = errors.New("not supported by this manager")
-	ErrNoSpace        = errors.New("no space left at the manager")
-	ErrCannotRestart  = errors.New("worker cannot restart")
-	ErrQueueFull      = errors.New("queue is full")
-	ErrEtagMismatch   = errors.New("job type has changed")
-	ErrCompile        = errors.New("job does not compile")
-	ErrBrokenJobType  = errors.New("job type cannot be used")
-	ErrTimeLimit      = errors.New("job type script took too long")
-	ErrBadSetting     = errors.New("setting refused")
-	ErrUnknownJobType = errors.New("unknown job type")
-	ErrBadPath        = errors.New("bad path")
-	ErrBadManifest    = errors.New("bad manifest")
-	ErrMissingBlobs   = errors.New("blobs are missing from the store")
-	ErrInternal       = errors.New("the manager failed")
+	ErrUnreachable    error = passing("the manager cannot be reached")
+	ErrMismatch             = errors.New("bytes do not have the announced size and SHA-256")
+	ErrNotFound             = errors.New("not found")
+	ErrInvalid              = errors.New("request refused")
+	ErrTooLarge             = errors.New("too large")
+	ErrNoLength             = errors.New("length required")
+	ErrUnsupported          = errors.New("type of the body is not taken")
+	ErrNotAwake             = errors.New("worker is not awake")
+	ErrNotOwner             = errors.New("task is not assigned to this worker")
+	ErrExists               = errors.New("already exists")
+	ErrTransition           = errors.New("status change not allowed")
+	ErrUnauthorized         = errors.New("not signed in")
+	ErrUnavailable    error = passing("the manager is busy or stopping")
+	ErrStalled        error = passing("the body took too long to come")
+	ErrShamanOff            = errors.New("the farm takes no files over its API")
+	ErrNoMatch              = errors.New("nothing matches")
+	ErrNotSupported         = errors.New("not supported by this manager")
+	ErrNoSpace              = errors.New("no space left at the manager")
+	ErrCannotRestart        = errors.New("worker cannot restart")
+	ErrQueueFull            = errors.New("queue is full")
+	ErrEtagMismatch         = errors.New("job type has changed")
+	ErrCompile              = errors.New("job does not compile")
+	ErrBrokenJobType        = errors.New("job type cannot be used")
+	ErrTimeLimit            = errors.New("job type script took too long")
+	ErrBadSetting           = errors.New("setting refused")
+	ErrUnknownJobType       = errors.New("unknown job type")
+	ErrBadPath              = errors.New("bad path")
+	ErrBadManifest          = errors.New("bad manifest")
+	ErrMissingBlobs         = errors.New("blobs are missing from the store")
+	ErrBadFrames            = errors.New("bad frames")
+	ErrBadRecipe            = errors.New("bad recipe")
+	ErrInternal             = errors.New("the manager failed")
 )
+
+// passing is an error that may be over soon: it is [transfer.ErrUnavailable].
+type passing string
+
+func (p passing) Error() string { return string(p) }
+
+func (passing) Unwrap() error { return transfer.ErrUnavailable }
 
 // byReason is the way back from the words of the contract to meanings.
 var byReason = map[wire.ErrorReason]error{
@@ -77,6 +90,13 @@ var byReason = map[wire.ErrorReason]error{
 	wire.ReasonBadPath:              ErrBadPath,
 	wire.ReasonBadManifest:          ErrBadManifest,
 	wire.ReasonMissingBlobs:         ErrMissingBlobs,
+	wire.ReasonUnknownBase:          transfer.ErrUnknownBase,
+	wire.ReasonNoSession:            transfer.ErrNoSession,
+	wire.ReasonLaneBusy:             transfer.ErrLaneBusy,
+	wire.ReasonWrongOffset:          transfer.ErrOffset,
+	wire.ReasonBadRecipe:            ErrBadRecipe,
+	wire.ReasonBadFrames:            ErrBadFrames,
+	wire.ReasonStalled:              ErrStalled,
 	wire.ReasonInternal:             ErrInternal,
 }
 
@@ -89,6 +109,8 @@ var byStatus = map[int]error{
 	http.StatusRequestEntityTooLarge: ErrTooLarge,
 	http.StatusUnsupportedMediaType:  ErrUnsupported,
 	http.StatusServiceUnavailable:    ErrUnavailable,
+	http.StatusBadGateway:            ErrUnavailable,
+	http.StatusGatewayTimeout:        ErrUnavailable,
 	http.StatusTooManyRequests:       ErrQueueFull,
 }
 
@@ -109,7 +131,7 @@ func (e *Error) Is(target error) bool {
 	if target == ErrMismatch {
 		return meaning == cas.ErrSizeMismatch || meaning == cas.ErrDigestMismatch
 	}
-	return target == meaning || (target == ErrNotFound && meaning == cas.ErrNotFound)
+	return errors.Is(meaning, target) || (target == ErrNotFound && (meaning == cas.ErrNotFound || meaning == transfer.ErrNoSession))
 }
 
 func (e *Error) meaning() error {

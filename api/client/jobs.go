@@ -49,6 +49,13 @@ func (c *Client) CheckJob(ctx context.Context, job wire.SubmittedJob) error {
 	return done(fmt.Sprintf("check job %q", job.Name), resp, err, http.StatusNoContent)
 }
 
+// EligibleWorkers tells which workers could run a job with these needs, why the others cannot, and how long a frame took
+// in earlier jobs of that type and name.
+func (c *Client) EligibleWorkers(ctx context.Context, needs wire.JobNeeds) (wire.EligibleWorkers, error) {
+	resp, err := c.wire.EligibleWorkers(ctx, needs)
+	return decode[wire.EligibleWorkers]("ask which workers could run a job", resp, err)
+}
+
 // SubmitJob stores a job and returns it as stored. It is not tried again after a broken connection: the job may be there.
 func (c *Client) SubmitJob(ctx context.Context, job wire.SubmittedJob) (wire.Job, error) {
 	resp, err := c.wire.SubmitJob(ctx, job)

@@ -15,7 +15,7 @@ import (
 func (c *Client) Open(ctx context.Context, digest cas.Digest) (cas.Reader, error) {
 	resp, err := c.blobFrom(ctx, digest, 0, -1)
 	if err != nil {
-		if errors.Is(err, ErrNotFound) {
+		if errors.Is(err, ErrNotFound) && !errors.Is(err, cas.ErrNotFound) {
 			err = fmt.Errorf("%w: %w", cas.ErrNotFound, err)
 		}
 		return nil, err

@@ -23,7 +23,22 @@ type ServerInterface interface {
 	ListBlobs(ctx echo.Context, params ListBlobsParams) error
 	// GetBlob The bytes of a blob; takes `Range`
 	// (GET /api/v3/cas/blobs/{digest})
-	GetBlob(ctx echo.Context, digest string) error
+	GetBlob(ctx echo.Context, digest Digest) error
+	// ReadChunks The bytes of some chunks of a blob
+	// (POST /api/v3/cas/blobs/{digest}/chunks)
+	ReadChunks(ctx echo.Context, digest Digest) error
+	// GetRecipe Which chunks make a blob
+	// (GET /api/v3/cas/blobs/{digest}/recipe)
+	GetRecipe(ctx echo.Context, digest Digest, params GetRecipeParams) error
+	// StoreFiles Send many small files
+	// (POST /api/v3/cas/files)
+	StoreFiles(ctx echo.Context) error
+	// ReadFiles The bytes of many small files
+	// (POST /api/v3/cas/files/read)
+	ReadFiles(ctx echo.Context) error
+	// AskLacking Which of many blobs does the store lack?
+	// (POST /api/v3/cas/lacking)
+	AskLacking(ctx echo.Context) error
 	// ListRefs Named trees, sorted by name
 	// (GET /api/v3/cas/refs)
 	ListRefs(ctx echo.Context) error
@@ -33,6 +48,24 @@ type ServerInterface interface {
 	// PutRef Name a tree; its manifest and all its blobs must be stored
 	// (PUT /api/v3/cas/refs/{ref})
 	PutRef(ctx echo.Context, ref string) error
+	// GetStoreStats What the store holds, and which named tree holds how much of it
+	// (GET /api/v3/cas/stats)
+	GetStoreStats(ctx echo.Context) error
+	// BeginUpload Announce a large file by its recipe, and hear which chunks are lacking
+	// (POST /api/v3/cas/uploads)
+	BeginUpload(ctx echo.Context) error
+	// CancelUpload Give an upload up
+	// (DELETE /api/v3/cas/uploads/{upload_id})
+	CancelUpload(ctx echo.Context, uploadId UploadId) error
+	// GetUpload What an upload still lacks
+	// (GET /api/v3/cas/uploads/{upload_id})
+	GetUpload(ctx echo.Context, uploadId UploadId) error
+	// CommitUpload Put the file together
+	// (POST /api/v3/cas/uploads/{upload_id}/commit)
+	CommitUpload(ctx echo.Context, uploadId UploadId) error
+	// AppendToUpload Send chunks
+	// (PATCH /api/v3/cas/uploads/{upload_id}/lanes/{lane})
+	AppendToUpload(ctx echo.Context, uploadId UploadId, lane string, params AppendToUploadParams) error
 	// GetConfiguration The part of the configuration that clients need
 	// (GET /api/v3/configuration)
 	GetConfiguration(ctx echo.Context) error
@@ -72,6 +105,9 @@ type ServerInterface interface {
 	// CheckJob Would this job be accepted? Nothing is stored
 	// (POST /api/v3/jobs/check)
 	CheckJob(ctx echo.Context) error
+	// EligibleWorkers *added*: Which workers could run a job with these needs, why the others cannot, and how long a frame took before. Nothing is stored
+	// (POST /api/v3/jobs/eligible-workers)
+	EligibleWorkers(ctx echo.Context) error
 	// GetFarmLastRendered The newest rendered image of the farm
 	// (GET /api/v3/jobs/last-rendered)
 	GetFarmLastRendered(ctx echo.Context) error
@@ -252,7 +288,7 @@ func (w *ServerInterfaceWrapper) ListBlobs(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) GetBlob(ctx echo.Context) error {
 	var err error
 	// ------------- Path parameter "digest" -------------
-	var digest string
+	var digest Digest
 
 	err = runtime.BindStyledParameterWithOptions("simple", "digest", ctx.Param("digest"), &digest, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
 	if err != nil {
@@ -261,6 +297,74 @@ func (w *ServerInterfaceWrapper) GetBlob(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetBlob(ctx, digest)
+	return err
+}
+
+// ReadChunks converts echo context to params.
+func (w *ServerInterfaceWrapper) ReadChunks(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "digest" -------------
+	var digest Digest
+
+	err = runtime.BindStyledParameterWithOptions("simple", "digest", ctx.Param("digest"), &digest, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter digest: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ReadChunks(ctx, digest)
+	return err
+}
+
+// GetRecipe converts echo context to params.
+func (w *ServerInterfaceWrapper) GetRecipe(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "digest" -------------
+	var digest Digest
+
+	err = runtime.BindStyledParameterWithOptions("simple", "digest", ctx.Param("digest"), &digest, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter digest: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetRecipeParams
+	// ------------- Optional query parameter "base" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "base", ctx.QueryParams(), &params.Base, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter base: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetRecipe(ctx, digest, params)
+	return err
+}
+
+// StoreFiles converts echo context to params.
+func (w *ServerInterfaceWrapper) StoreFiles(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.StoreFiles(ctx)
+	return err
+}
+
+// ReadFiles converts echo context to params.
+func (w *ServerInterfaceWrapper) ReadFiles(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ReadFiles(ctx)
+	return err
+}
+
+// AskLacking converts echo context to params.
+func (w *ServerInterfaceWrapper) AskLacking(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.AskLacking(ctx)
 	return err
 }
 
@@ -302,6 +406,118 @@ func (w *ServerInterfaceWrapper) PutRef(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.PutRef(ctx, ref)
+	return err
+}
+
+// GetStoreStats converts echo context to params.
+func (w *ServerInterfaceWrapper) GetStoreStats(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetStoreStats(ctx)
+	return err
+}
+
+// BeginUpload converts echo context to params.
+func (w *ServerInterfaceWrapper) BeginUpload(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.BeginUpload(ctx)
+	return err
+}
+
+// CancelUpload converts echo context to params.
+func (w *ServerInterfaceWrapper) CancelUpload(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "upload_id" -------------
+	var uploadId UploadId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "upload_id", ctx.Param("upload_id"), &uploadId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter upload_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CancelUpload(ctx, uploadId)
+	return err
+}
+
+// GetUpload converts echo context to params.
+func (w *ServerInterfaceWrapper) GetUpload(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "upload_id" -------------
+	var uploadId UploadId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "upload_id", ctx.Param("upload_id"), &uploadId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter upload_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetUpload(ctx, uploadId)
+	return err
+}
+
+// CommitUpload converts echo context to params.
+func (w *ServerInterfaceWrapper) CommitUpload(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "upload_id" -------------
+	var uploadId UploadId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "upload_id", ctx.Param("upload_id"), &uploadId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter upload_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CommitUpload(ctx, uploadId)
+	return err
+}
+
+// AppendToUpload converts echo context to params.
+func (w *ServerInterfaceWrapper) AppendToUpload(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "upload_id" -------------
+	var uploadId UploadId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "upload_id", ctx.Param("upload_id"), &uploadId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter upload_id: %s", err))
+	}
+
+	// ------------- Path parameter "lane" -------------
+	var lane string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "lane", ctx.Param("lane"), &lane, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter lane: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params AppendToUploadParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Upload-Offset" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Upload-Offset")]; found {
+		var UploadOffset int64
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Upload-Offset, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Upload-Offset", valueList[0], &UploadOffset, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int64"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Upload-Offset: %s", err))
+		}
+
+		params.UploadOffset = UploadOffset
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Upload-Offset is required, but not found"))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.AppendToUpload(ctx, uploadId, lane, params)
 	return err
 }
 
@@ -474,6 +690,15 @@ func (w *ServerInterfaceWrapper) CheckJob(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.CheckJob(ctx)
+	return err
+}
+
+// EligibleWorkers converts echo context to params.
+func (w *ServerInterfaceWrapper) EligibleWorkers(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.EligibleWorkers(ctx)
 	return err
 }
 
@@ -1339,6 +1564,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/v3/jobs/types", wrapper.GetJobTypes, options.OperationMiddlewares["getJobTypes"]...)
 	router.GET(options.BaseURL+"/api/v3/jobs/type/:typeName", wrapper.GetJobType, options.OperationMiddlewares["getJobType"]...)
 	router.POST(options.BaseURL+"/api/v3/jobs/check", wrapper.CheckJob, options.OperationMiddlewares["checkJob"]...)
+	router.POST(options.BaseURL+"/api/v3/jobs/eligible-workers", wrapper.EligibleWorkers, options.OperationMiddlewares["eligibleWorkers"]...)
 	router.DELETE(options.BaseURL+"/api/v3/jobs/mass-delete", wrapper.DeleteJobMass, options.OperationMiddlewares["deleteJobMass"]...)
 	router.GET(options.BaseURL+"/api/v3/jobs/last-rendered", wrapper.GetFarmLastRendered, options.OperationMiddlewares["getFarmLastRendered"]...)
 	router.GET(options.BaseURL+"/api/v3/jobs", wrapper.ListJobs, options.OperationMiddlewares["listJobs"]...)
@@ -1390,6 +1616,17 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/v3/cas/refs", wrapper.ListRefs, options.OperationMiddlewares["listRefs"]...)
 	router.GET(options.BaseURL+"/api/v3/cas/refs/:ref", wrapper.GetRef, options.OperationMiddlewares["getRef"]...)
 	router.PUT(options.BaseURL+"/api/v3/cas/refs/:ref", wrapper.PutRef, options.OperationMiddlewares["putRef"]...)
+	router.POST(options.BaseURL+"/api/v3/cas/lacking", wrapper.AskLacking, options.OperationMiddlewares["askLacking"]...)
+	router.POST(options.BaseURL+"/api/v3/cas/files", wrapper.StoreFiles, options.OperationMiddlewares["storeFiles"]...)
+	router.POST(options.BaseURL+"/api/v3/cas/files/read", wrapper.ReadFiles, options.OperationMiddlewares["readFiles"]...)
+	router.POST(options.BaseURL+"/api/v3/cas/uploads", wrapper.BeginUpload, options.OperationMiddlewares["beginUpload"]...)
+	router.DELETE(options.BaseURL+"/api/v3/cas/uploads/:upload_id", wrapper.CancelUpload, options.OperationMiddlewares["cancelUpload"]...)
+	router.GET(options.BaseURL+"/api/v3/cas/uploads/:upload_id", wrapper.GetUpload, options.OperationMiddlewares["getUpload"]...)
+	router.PATCH(options.BaseURL+"/api/v3/cas/uploads/:upload_id/lanes/:lane", wrapper.AppendToUpload, options.OperationMiddlewares["appendToUpload"]...)
+	router.POST(options.BaseURL+"/api/v3/cas/uploads/:upload_id/commit", wrapper.CommitUpload, options.OperationMiddlewares["commitUpload"]...)
+	router.GET(options.BaseURL+"/api/v3/cas/blobs/:digest/recipe", wrapper.GetRecipe, options.OperationMiddlewares["getRecipe"]...)
+	router.POST(options.BaseURL+"/api/v3/cas/blobs/:digest/chunks", wrapper.ReadChunks, options.OperationMiddlewares["readChunks"]...)
+	router.GET(options.BaseURL+"/api/v3/cas/stats", wrapper.GetStoreStats, options.OperationMiddlewares["getStoreStats"]...)
 	router.GET(options.BaseURL+"/api/v3/events", wrapper.GetEvents, options.OperationMiddlewares["getEvents"]...)
 
 }
@@ -1436,7 +1673,7 @@ func (response ListBlobsdefaultJSONResponse) VisitListBlobsResponse(w http.Respo
 }
 
 type GetBlobRequestObject struct {
-	Digest string `json:"digest"`
+	Digest Digest `json:"digest"`
 }
 
 type GetBlobResponseObject interface {
@@ -1508,6 +1745,233 @@ type GetBlobdefaultJSONResponse struct {
 }
 
 func (response GetBlobdefaultJSONResponse) VisitGetBlobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadChunksRequestObject struct {
+	Digest Digest `json:"digest"`
+	Body   io.Reader
+}
+
+type ReadChunksResponseObject interface {
+	VisitReadChunksResponse(w http.ResponseWriter) error
+}
+
+type ReadChunks200ApplicationvndHayloftFramesVersion1Response struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response ReadChunks200ApplicationvndHayloftFramesVersion1Response) VisitReadChunksResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/vnd.hayloft.frames; version=1")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type ReadChunksdefaultJSONResponse struct {
+	Body       Error
+	StatusCode int
+}
+
+func (response ReadChunksdefaultJSONResponse) VisitReadChunksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRecipeRequestObject struct {
+	Digest Digest `json:"digest"`
+	Params GetRecipeParams
+}
+
+type GetRecipeResponseObject interface {
+	VisitGetRecipeResponse(w http.ResponseWriter) error
+}
+
+type GetRecipe200ApplicationoctetStreamResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response GetRecipe200ApplicationoctetStreamResponse) VisitGetRecipeResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/octet-stream")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetRecipedefaultJSONResponse struct {
+	Body       Error
+	StatusCode int
+}
+
+func (response GetRecipedefaultJSONResponse) VisitGetRecipeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StoreFilesRequestObject struct {
+	Body io.Reader
+}
+
+type StoreFilesResponseObject interface {
+	VisitStoreFilesResponse(w http.ResponseWriter) error
+}
+
+type StoreFiles200JSONResponse StoredFiles
+
+func (response StoreFiles200JSONResponse) VisitStoreFilesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StoreFilesdefaultJSONResponse struct {
+	Body       Error
+	StatusCode int
+}
+
+func (response StoreFilesdefaultJSONResponse) VisitStoreFilesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadFilesRequestObject struct {
+	Body io.Reader
+}
+
+type ReadFilesResponseObject interface {
+	VisitReadFilesResponse(w http.ResponseWriter) error
+}
+
+type ReadFiles200ApplicationvndHayloftFramesVersion1Response struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response ReadFiles200ApplicationvndHayloftFramesVersion1Response) VisitReadFilesResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/vnd.hayloft.frames; version=1")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type ReadFilesdefaultJSONResponse struct {
+	Body       Error
+	StatusCode int
+}
+
+func (response ReadFilesdefaultJSONResponse) VisitReadFilesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskLackingRequestObject struct {
+	Body io.Reader
+}
+
+type AskLackingResponseObject interface {
+	VisitAskLackingResponse(w http.ResponseWriter) error
+}
+
+type AskLacking200ResponseHeaders struct {
+	HayloftGeneration string
+}
+
+type AskLacking200ApplicationoctetStreamResponse struct {
+	Body          io.Reader
+	Headers       AskLacking200ResponseHeaders
+	ContentLength int64
+}
+
+func (response AskLacking200ApplicationoctetStreamResponse) VisitAskLackingResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/octet-stream")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Hayloft-Generation", fmt.Sprint(response.Headers.HayloftGeneration))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type AskLackingdefaultJSONResponse struct {
+	Body       Error
+	StatusCode int
+}
+
+func (response AskLackingdefaultJSONResponse) VisitAskLackingResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -1619,6 +2083,266 @@ type PutRefdefaultJSONResponse struct {
 }
 
 func (response PutRefdefaultJSONResponse) VisitPutRefResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetStoreStatsRequestObject struct {
+}
+
+type GetStoreStatsResponseObject interface {
+	VisitGetStoreStatsResponse(w http.ResponseWriter) error
+}
+
+type GetStoreStats200JSONResponse StoreStats
+
+func (response GetStoreStats200JSONResponse) VisitGetStoreStatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetStoreStatsdefaultJSONResponse struct {
+	Body       Error
+	StatusCode int
+}
+
+func (response GetStoreStatsdefaultJSONResponse) VisitGetStoreStatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginUploadRequestObject struct {
+	Body io.Reader
+}
+
+type BeginUploadResponseObject interface {
+	VisitBeginUploadResponse(w http.ResponseWriter) error
+}
+
+type BeginUpload200JSONResponse UploadSession
+
+func (response BeginUpload200JSONResponse) VisitBeginUploadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginUploaddefaultJSONResponse struct {
+	Body       Error
+	StatusCode int
+}
+
+func (response BeginUploaddefaultJSONResponse) VisitBeginUploadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelUploadRequestObject struct {
+	UploadId UploadId `json:"upload_id"`
+}
+
+type CancelUploadResponseObject interface {
+	VisitCancelUploadResponse(w http.ResponseWriter) error
+}
+
+type CancelUpload204Response struct {
+}
+
+func (response CancelUpload204Response) VisitCancelUploadResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type CancelUploaddefaultJSONResponse struct {
+	Body       Error
+	StatusCode int
+}
+
+func (response CancelUploaddefaultJSONResponse) VisitCancelUploadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUploadRequestObject struct {
+	UploadId UploadId `json:"upload_id"`
+}
+
+type GetUploadResponseObject interface {
+	VisitGetUploadResponse(w http.ResponseWriter) error
+}
+
+type GetUpload200JSONResponse UploadSession
+
+func (response GetUpload200JSONResponse) VisitGetUploadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUploaddefaultJSONResponse struct {
+	Body       Error
+	StatusCode int
+}
+
+func (response GetUploaddefaultJSONResponse) VisitGetUploadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CommitUploadRequestObject struct {
+	UploadId UploadId `json:"upload_id"`
+}
+
+type CommitUploadResponseObject interface {
+	VisitCommitUploadResponse(w http.ResponseWriter) error
+}
+
+type CommitUpload204Response struct {
+}
+
+func (response CommitUpload204Response) VisitCommitUploadResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type CommitUpload409JSONResponse UploadSession
+
+func (response CommitUpload409JSONResponse) VisitCommitUploadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CommitUploaddefaultJSONResponse struct {
+	Body       Error
+	StatusCode int
+}
+
+func (response CommitUploaddefaultJSONResponse) VisitCommitUploadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AppendToUploadRequestObject struct {
+	UploadId UploadId `json:"upload_id"`
+	Lane     string   `json:"lane"`
+	Params   AppendToUploadParams
+	Body     io.Reader
+}
+
+type AppendToUploadResponseObject interface {
+	VisitAppendToUploadResponse(w http.ResponseWriter) error
+}
+
+type AppendToUpload204ResponseHeaders struct {
+	UploadOffset int64
+}
+
+type AppendToUpload204Response struct {
+	Headers AppendToUpload204ResponseHeaders
+}
+
+func (response AppendToUpload204Response) VisitAppendToUploadResponse(w http.ResponseWriter) error {
+	w.Header().Set("Upload-Offset", fmt.Sprint(response.Headers.UploadOffset))
+	w.WriteHeader(204)
+	return nil
+}
+
+type AppendToUpload409ResponseHeaders struct {
+	UploadOffset int64
+}
+
+type AppendToUpload409JSONResponse struct {
+	Body    Error
+	Headers AppendToUpload409ResponseHeaders
+}
+
+func (response AppendToUpload409JSONResponse) VisitAppendToUploadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Upload-Offset", fmt.Sprint(response.Headers.UploadOffset))
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AppendToUploaddefaultJSONResponse struct {
+	Body       Error
+	StatusCode int
+}
+
+func (response AppendToUploaddefaultJSONResponse) VisitAppendToUploadResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -2085,6 +2809,45 @@ type CheckJobdefaultJSONResponse struct {
 }
 
 func (response CheckJobdefaultJSONResponse) VisitCheckJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EligibleWorkersRequestObject struct {
+	Body *EligibleWorkersJSONRequestBody
+}
+
+type EligibleWorkersResponseObject interface {
+	VisitEligibleWorkersResponse(w http.ResponseWriter) error
+}
+
+type EligibleWorkers200JSONResponse EligibleWorkers
+
+func (response EligibleWorkers200JSONResponse) VisitEligibleWorkersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EligibleWorkersdefaultJSONResponse struct {
+	Body       Error
+	StatusCode int
+}
+
+func (response EligibleWorkersdefaultJSONResponse) VisitEligibleWorkersResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -4089,6 +4852,21 @@ type StrictServerInterface interface {
 	// GetBlob The bytes of a blob; takes `Range`
 	// (GET /api/v3/cas/blobs/{digest})
 	GetBlob(ctx context.Context, request GetBlobRequestObject) (GetBlobResponseObject, error)
+	// ReadChunks The bytes of some chunks of a blob
+	// (POST /api/v3/cas/blobs/{digest}/chunks)
+	ReadChunks(ctx context.Context, request ReadChunksRequestObject) (ReadChunksResponseObject, error)
+	// GetRecipe Which chunks make a blob
+	// (GET /api/v3/cas/blobs/{digest}/recipe)
+	GetRecipe(ctx context.Context, request GetRecipeRequestObject) (GetRecipeResponseObject, error)
+	// StoreFiles Send many small files
+	// (POST /api/v3/cas/files)
+	StoreFiles(ctx context.Context, request StoreFilesRequestObject) (StoreFilesResponseObject, error)
+	// ReadFiles The bytes of many small files
+	// (POST /api/v3/cas/files/read)
+	ReadFiles(ctx context.Context, request ReadFilesRequestObject) (ReadFilesResponseObject, error)
+	// AskLacking Which of many blobs does the store lack?
+	// (POST /api/v3/cas/lacking)
+	AskLacking(ctx context.Context, request AskLackingRequestObject) (AskLackingResponseObject, error)
 	// ListRefs Named trees, sorted by name
 	// (GET /api/v3/cas/refs)
 	ListRefs(ctx context.Context, request ListRefsRequestObject) (ListRefsResponseObject, error)
@@ -4098,6 +4876,24 @@ type StrictServerInterface interface {
 	// PutRef Name a tree; its manifest and all its blobs must be stored
 	// (PUT /api/v3/cas/refs/{ref})
 	PutRef(ctx context.Context, request PutRefRequestObject) (PutRefResponseObject, error)
+	// GetStoreStats What the store holds, and which named tree holds how much of it
+	// (GET /api/v3/cas/stats)
+	GetStoreStats(ctx context.Context, request GetStoreStatsRequestObject) (GetStoreStatsResponseObject, error)
+	// BeginUpload Announce a large file by its recipe, and hear which chunks are lacking
+	// (POST /api/v3/cas/uploads)
+	BeginUpload(ctx context.Context, request BeginUploadRequestObject) (BeginUploadResponseObject, error)
+	// CancelUpload Give an upload up
+	// (DELETE /api/v3/cas/uploads/{upload_id})
+	CancelUpload(ctx context.Context, request CancelUploadRequestObject) (CancelUploadResponseObject, error)
+	// GetUpload What an upload still lacks
+	// (GET /api/v3/cas/uploads/{upload_id})
+	GetUpload(ctx context.Context, request GetUploadRequestObject) (GetUploadResponseObject, error)
+	// CommitUpload Put the file together
+	// (POST /api/v3/cas/uploads/{upload_id}/commit)
+	CommitUpload(ctx context.Context, request CommitUploadRequestObject) (CommitUploadResponseObject, error)
+	// AppendToUpload Send chunks
+	// (PATCH /api/v3/cas/uploads/{upload_id}/lanes/{lane})
+	AppendToUpload(ctx context.Context, request AppendToUploadRequestObject) (AppendToUploadResponseObject, error)
 	// GetConfiguration The part of the configuration that clients need
 	// (GET /api/v3/configuration)
 	GetConfiguration(ctx context.Context, request GetConfigurationRequestObject) (GetConfigurationResponseObject, error)
@@ -4137,6 +4933,9 @@ type StrictServerInterface interface {
 	// CheckJob Would this job be accepted? Nothing is stored
 	// (POST /api/v3/jobs/check)
 	CheckJob(ctx context.Context, request CheckJobRequestObject) (CheckJobResponseObject, error)
+	// EligibleWorkers *added*: Which workers could run a job with these needs, why the others cannot, and how long a frame took before. Nothing is stored
+	// (POST /api/v3/jobs/eligible-workers)
+	EligibleWorkers(ctx context.Context, request EligibleWorkersRequestObject) (EligibleWorkersResponseObject, error)
 	// GetFarmLastRendered The newest rendered image of the farm
 	// (GET /api/v3/jobs/last-rendered)
 	GetFarmLastRendered(ctx context.Context, request GetFarmLastRenderedRequestObject) (GetFarmLastRenderedResponseObject, error)
@@ -4321,7 +5120,7 @@ func (sh *strictHandler) ListBlobs(ctx echo.Context, params ListBlobsParams) err
 }
 
 // GetBlob operation middleware
-func (sh *strictHandler) GetBlob(ctx echo.Context, digest string) error {
+func (sh *strictHandler) GetBlob(ctx echo.Context, digest Digest) error {
 	var request GetBlobRequestObject
 
 	request.Digest = digest
@@ -4339,6 +5138,134 @@ func (sh *strictHandler) GetBlob(ctx echo.Context, digest string) error {
 		return err
 	} else if validResponse, ok := response.(GetBlobResponseObject); ok {
 		return validResponse.VisitGetBlobResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ReadChunks operation middleware
+func (sh *strictHandler) ReadChunks(ctx echo.Context, digest Digest) error {
+	var request ReadChunksRequestObject
+
+	request.Digest = digest
+
+	request.Body = ctx.Request().Body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReadChunks(ctx.Request().Context(), request.(ReadChunksRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReadChunks")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ReadChunksResponseObject); ok {
+		return validResponse.VisitReadChunksResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetRecipe operation middleware
+func (sh *strictHandler) GetRecipe(ctx echo.Context, digest Digest, params GetRecipeParams) error {
+	var request GetRecipeRequestObject
+
+	request.Digest = digest
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetRecipe(ctx.Request().Context(), request.(GetRecipeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetRecipe")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetRecipeResponseObject); ok {
+		return validResponse.VisitGetRecipeResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// StoreFiles operation middleware
+func (sh *strictHandler) StoreFiles(ctx echo.Context) error {
+	var request StoreFilesRequestObject
+
+	request.Body = ctx.Request().Body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.StoreFiles(ctx.Request().Context(), request.(StoreFilesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "StoreFiles")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(StoreFilesResponseObject); ok {
+		return validResponse.VisitStoreFilesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ReadFiles operation middleware
+func (sh *strictHandler) ReadFiles(ctx echo.Context) error {
+	var request ReadFilesRequestObject
+
+	request.Body = ctx.Request().Body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReadFiles(ctx.Request().Context(), request.(ReadFilesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReadFiles")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ReadFilesResponseObject); ok {
+		return validResponse.VisitReadFilesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// AskLacking operation middleware
+func (sh *strictHandler) AskLacking(ctx echo.Context) error {
+	var request AskLackingRequestObject
+
+	request.Body = ctx.Request().Body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AskLacking(ctx.Request().Context(), request.(AskLackingRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AskLacking")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(AskLackingResponseObject); ok {
+		return validResponse.VisitAskLackingResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -4435,6 +5362,158 @@ func (sh *strictHandler) PutRef(ctx echo.Context, ref string) error {
 		return err
 	} else if validResponse, ok := response.(PutRefResponseObject); ok {
 		return validResponse.VisitPutRefResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetStoreStats operation middleware
+func (sh *strictHandler) GetStoreStats(ctx echo.Context) error {
+	var request GetStoreStatsRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetStoreStats(ctx.Request().Context(), request.(GetStoreStatsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetStoreStats")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetStoreStatsResponseObject); ok {
+		return validResponse.VisitGetStoreStatsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// BeginUpload operation middleware
+func (sh *strictHandler) BeginUpload(ctx echo.Context) error {
+	var request BeginUploadRequestObject
+
+	request.Body = ctx.Request().Body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.BeginUpload(ctx.Request().Context(), request.(BeginUploadRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "BeginUpload")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(BeginUploadResponseObject); ok {
+		return validResponse.VisitBeginUploadResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CancelUpload operation middleware
+func (sh *strictHandler) CancelUpload(ctx echo.Context, uploadId UploadId) error {
+	var request CancelUploadRequestObject
+
+	request.UploadId = uploadId
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CancelUpload(ctx.Request().Context(), request.(CancelUploadRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CancelUpload")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CancelUploadResponseObject); ok {
+		return validResponse.VisitCancelUploadResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetUpload operation middleware
+func (sh *strictHandler) GetUpload(ctx echo.Context, uploadId UploadId) error {
+	var request GetUploadRequestObject
+
+	request.UploadId = uploadId
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetUpload(ctx.Request().Context(), request.(GetUploadRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetUpload")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetUploadResponseObject); ok {
+		return validResponse.VisitGetUploadResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CommitUpload operation middleware
+func (sh *strictHandler) CommitUpload(ctx echo.Context, uploadId UploadId) error {
+	var request CommitUploadRequestObject
+
+	request.UploadId = uploadId
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CommitUpload(ctx.Request().Context(), request.(CommitUploadRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CommitUpload")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CommitUploadResponseObject); ok {
+		return validResponse.VisitCommitUploadResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// AppendToUpload operation middleware
+func (sh *strictHandler) AppendToUpload(ctx echo.Context, uploadId UploadId, lane string, params AppendToUploadParams) error {
+	var request AppendToUploadRequestObject
+
+	request.UploadId = uploadId
+	request.Lane = lane
+	request.Params = params
+
+	request.Body = ctx.Request().Body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AppendToUpload(ctx.Request().Context(), request.(AppendToUploadRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AppendToUpload")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(AppendToUploadResponseObject); ok {
+		return validResponse.VisitAppendToUploadResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -4882,6 +5961,52 @@ func (sh *strictHandler) CheckJob(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(CheckJobResponseObject); ok {
 		return validResponse.VisitCheckJobResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// EligibleWorkers operation middleware
+func (sh *strictHandler) EligibleWorkers(ctx echo.Context) error {
+	var request EligibleWorkersRequestObject
+
+	var body EligibleWorkersJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.EligibleWorkers(ctx.Request().Context(), request.(EligibleWorkersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "EligibleWorkers")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(EligibleWorkersResponseObject); ok {
+		return validResponse.VisitEligibleWorkersResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -120,8 +120,10 @@ func (e BlenderPathSource) Valid() bool {
 const (
 	ReasonAlreadyExists        ErrorReason = "already-exists"
 	ReasonBadDigest            ErrorReason = "bad-digest"
+	ReasonBadFrames            ErrorReason = "bad-frames"
 	ReasonBadManifest          ErrorReason = "bad-manifest"
 	ReasonBadPath              ErrorReason = "bad-path"
+	ReasonBadRecipe            ErrorReason = "bad-recipe"
 	ReasonBadSetting           ErrorReason = "bad-setting"
 	ReasonBlobNotFound         ErrorReason = "blob-not-found"
 	ReasonBrokenJobType        ErrorReason = "broken-job-type"
@@ -132,9 +134,11 @@ const (
 	ReasonEtagMismatch         ErrorReason = "etag-mismatch"
 	ReasonInternal             ErrorReason = "internal"
 	ReasonInvalid              ErrorReason = "invalid"
+	ReasonLaneBusy             ErrorReason = "lane-busy"
 	ReasonLengthRequired       ErrorReason = "length-required"
 	ReasonMissingBlobs         ErrorReason = "missing-blobs"
 	ReasonNoMatch              ErrorReason = "no-match"
+	ReasonNoSession            ErrorReason = "no-session"
 	ReasonNoSpace              ErrorReason = "no-space"
 	ReasonNotAwake             ErrorReason = "not-awake"
 	ReasonNotFound             ErrorReason = "not-found"
@@ -143,13 +147,16 @@ const (
 	ReasonQueueFull            ErrorReason = "queue-full"
 	ReasonShamanOff            ErrorReason = "shaman-off"
 	ReasonSizeMismatch         ErrorReason = "size-mismatch"
+	ReasonStalled              ErrorReason = "stalled"
 	ReasonStopping             ErrorReason = "stopping"
 	ReasonTimeLimit            ErrorReason = "time-limit"
 	ReasonTooLarge             ErrorReason = "too-large"
 	ReasonTransitionRefused    ErrorReason = "transition-refused"
 	ReasonUnauthorized         ErrorReason = "unauthorized"
+	ReasonUnknownBase          ErrorReason = "unknown-base"
 	ReasonUnknownJobType       ErrorReason = "unknown-job-type"
 	ReasonUnsupportedMediaType ErrorReason = "unsupported-media-type"
+	ReasonWrongOffset          ErrorReason = "wrong-offset"
 )
 
 // Valid indicates whether the value is a known member of the ErrorReason enum.
@@ -159,9 +166,13 @@ func (e ErrorReason) Valid() bool {
 		return true
 	case ReasonBadDigest:
 		return true
+	case ReasonBadFrames:
+		return true
 	case ReasonBadManifest:
 		return true
 	case ReasonBadPath:
+		return true
+	case ReasonBadRecipe:
 		return true
 	case ReasonBadSetting:
 		return true
@@ -183,11 +194,15 @@ func (e ErrorReason) Valid() bool {
 		return true
 	case ReasonInvalid:
 		return true
+	case ReasonLaneBusy:
+		return true
 	case ReasonLengthRequired:
 		return true
 	case ReasonMissingBlobs:
 		return true
 	case ReasonNoMatch:
+		return true
+	case ReasonNoSession:
 		return true
 	case ReasonNoSpace:
 		return true
@@ -205,6 +220,8 @@ func (e ErrorReason) Valid() bool {
 		return true
 	case ReasonSizeMismatch:
 		return true
+	case ReasonStalled:
+		return true
 	case ReasonStopping:
 		return true
 	case ReasonTimeLimit:
@@ -215,9 +232,13 @@ func (e ErrorReason) Valid() bool {
 		return true
 	case ReasonUnauthorized:
 		return true
+	case ReasonUnknownBase:
+		return true
 	case ReasonUnknownJobType:
 		return true
 	case ReasonUnsupportedMediaType:
+		return true
+	case ReasonWrongOffset:
 		return true
 	default:
 		return false
@@ -496,6 +517,28 @@ type Command struct {
 	TotalStepCount *int                   `json:"total_step_count,omitempty"`
 }
 
+// EligibleWorker defines model for EligibleWorker.
+type EligibleWorker struct {
+	// Can A worker that sleeps can; one that is offline or in error cannot
+	Can    bool               `json:"can"`
+	Id     openapi_types.UUID `json:"id"`
+	Name   string             `json:"name"`
+	Status WorkerStatus       `json:"status"`
+
+	// Why Why it cannot; empty when it can
+	Why string `json:"why"`
+}
+
+// EligibleWorkers defines model for EligibleWorkers.
+type EligibleWorkers struct {
+	// FramesMeasured Frames that this is the mean of
+	FramesMeasured *int `json:"frames_measured,omitempty"`
+
+	// SecondsPerFrame How long one worker took for a frame in the newest jobs with that type and name; absent: nothing is known
+	SecondsPerFrame *float64         `json:"seconds_per_frame,omitempty"`
+	Workers         []EligibleWorker `json:"workers"`
+}
+
 // Error defines model for Error.
 type Error struct {
 	// Code The HTTP status; absent where Flamenco leaves it out
@@ -540,10 +583,13 @@ type Job struct {
 	InitialStatus     *JobStatus         `json:"initial_status,omitempty"`
 
 	// Limits *added*: when a running task of the job is ended; 0 or absent means the farm's own limit
-	Limits            *JobLimits      `json:"limits,omitempty"`
-	Metadata          *JobMetadata    `json:"metadata,omitempty"`
-	Name              string          `json:"name"`
-	Priority          int             `json:"priority"`
+	Limits   *JobLimits   `json:"limits,omitempty"`
+	Metadata *JobMetadata `json:"metadata,omitempty"`
+	Name     string       `json:"name"`
+	Priority int          `json:"priority"`
+
+	// Requires *added*: what a worker must be able to do to get a task; absent: nothing
+	Requires          *[]string       `json:"requires,omitempty"`
 	Settings          *JobSettings    `json:"settings,omitempty"`
 	Status            JobStatus       `json:"status"`
 	StepsCompleted    int64           `json:"steps_completed"`
@@ -608,6 +654,24 @@ type JobMassDeletionSelection struct {
 
 // JobMetadata defines model for JobMetadata.
 type JobMetadata map[string]string
+
+// JobNeeds defines model for JobNeeds.
+type JobNeeds struct {
+	// Name Their name
+	Name *string `json:"name,omitempty"`
+
+	// Requires As in a submitted job
+	Requires *[]string `json:"requires,omitempty"`
+
+	// TaskTypes Types of tasks that the worker must take, all of them; absent: blender
+	TaskTypes *[]string `json:"task_types,omitempty"`
+
+	// Type Job type of the earlier jobs to measure
+	Type *string `json:"type,omitempty"`
+
+	// WorkerTag As in a submitted job
+	WorkerTag *openapi_types.UUID `json:"worker_tag,omitempty"`
+}
 
 // JobOutput defines model for JobOutput.
 type JobOutput struct {
@@ -742,6 +806,21 @@ type RefList struct {
 	Refs []Ref `json:"refs"`
 }
 
+// RefStats defines model for RefStats.
+type RefStats struct {
+	Files int64 `json:"files"`
+
+	// Logical Bytes of all files of the tree
+	Logical int64  `json:"logical"`
+	Name    string `json:"name"`
+
+	// Shared Bytes of the blobs that other refs name too, each counted once
+	Shared int64 `json:"shared"`
+
+	// Unique Bytes of the blobs that no other ref names, each counted once: what deleting the ref would free
+	Unique int64 `json:"unique"`
+}
+
 // RegisteredWorker defines model for RegisteredWorker.
 type RegisteredWorker struct {
 	Address  string `json:"address"`
@@ -827,15 +906,56 @@ type SleepWindow struct {
 	StartTime  string `json:"start_time"`
 }
 
+// StoreStats defines model for StoreStats.
+type StoreStats struct {
+	Blobs int64 `json:"blobs"`
+
+	// Bytes Of all blobs
+	Bytes int64 `json:"bytes"`
+
+	// Chunks Different ones that can be found
+	Chunks int64 `json:"chunks"`
+
+	// Generation Names this very store
+	Generation string `json:"generation"`
+
+	// PackBytes What the packs take on the disk
+	PackBytes int64 `json:"pack_bytes"`
+
+	// PackedBlobs Small ones, kept many in a pack
+	PackedBlobs int64      `json:"packed_blobs"`
+	PackedBytes int64      `json:"packed_bytes"`
+	Packs       int        `json:"packs"`
+	Recipes     int64      `json:"recipes"`
+	Refs        []RefStats `json:"refs"`
+
+	// ShapedBlobs Packed ones that also lie there as a file, because a checkout links to it
+	ShapedBlobs int64 `json:"shaped_blobs"`
+	ShapedBytes int64 `json:"shaped_bytes"`
+
+	// WholeBlobs Kept as a file each
+	WholeBlobs int64 `json:"whole_blobs"`
+	WholeBytes int64 `json:"whole_bytes"`
+}
+
+// StoredFiles defines model for StoredFiles.
+type StoredFiles struct {
+	// Taken How many files came
+	Taken int `json:"taken"`
+}
+
 // SubmittedJob defines model for SubmittedJob.
 type SubmittedJob struct {
 	InitialStatus *JobStatus `json:"initial_status,omitempty"`
 
 	// Limits *added*: when a running task of the job is ended; 0 or absent means the farm's own limit
-	Limits            *JobLimits          `json:"limits,omitempty"`
-	Metadata          *JobMetadata        `json:"metadata,omitempty"`
-	Name              string              `json:"name"`
-	Priority          *int                `json:"priority,omitempty"`
+	Limits   *JobLimits   `json:"limits,omitempty"`
+	Metadata *JobMetadata `json:"metadata,omitempty"`
+	Name     string       `json:"name"`
+	Priority *int         `json:"priority,omitempty"`
+
+	// Requires *added*: what a worker must be able to do to get a task, such as blender:4.2 (that version or a later one) or engine:CYCLES
+	Requires          *[]string           `json:"requires,omitempty"`
 	Settings          *JobSettings        `json:"settings,omitempty"`
 	Storage           *JobStorageInfo     `json:"storage,omitempty"`
 	SubmitterPlatform string              `json:"submitter_platform"`
@@ -955,8 +1075,30 @@ type TaskWorker struct {
 	Name    string             `json:"name"`
 }
 
+// UploadSession defines model for UploadSession.
+type UploadSession struct {
+	// Chunks How many bits of `lacking` count
+	Chunks int    `json:"chunks"`
+	Id     string `json:"id"`
+
+	// Lacking A bitmap over the recipe's chunks, as in `readChunks`: those still to be sent
+	Lacking []byte `json:"lacking"`
+
+	// Lanes For each lane that was used, where its next request has to begin
+	Lanes  map[string]int64 `json:"lanes"`
+	Sha256 string           `json:"sha256"`
+
+	// Size Bytes of the file
+	Size int64 `json:"size"`
+
+	// Stored The store has the file; nothing is left to send
+	Stored bool `json:"stored"`
+}
+
 // Worker defines model for Worker.
 type Worker struct {
+	// Abilities *added*: what the worker can do; absent: it never told
+	Abilities          *[]string                  `json:"abilities,omitempty"`
 	CanRestart         bool                       `json:"can_restart"`
 	Id                 openapi_types.UUID         `json:"id"`
 	IpAddress          string                     `json:"ip_address"`
@@ -992,7 +1134,9 @@ type WorkerList struct {
 
 // WorkerRegistration defines model for WorkerRegistration.
 type WorkerRegistration struct {
-	Name string `json:"name"`
+	// Abilities *added*: what the worker can do, such as blender:4.2.3 or engine:CYCLES; absent: not told, and taken for everything
+	Abilities *[]string `json:"abilities,omitempty"`
+	Name      string    `json:"name"`
 
 	// Platform Go's GOOS
 	Platform           string   `json:"platform"`
@@ -1005,10 +1149,12 @@ type WorkerRegistration struct {
 
 // WorkerSignOn defines model for WorkerSignOn.
 type WorkerSignOn struct {
-	CanRestart         *bool    `json:"can_restart,omitempty"`
-	Name               string   `json:"name"`
-	SoftwareVersion    string   `json:"software_version"`
-	SupportedTaskTypes []string `json:"supported_task_types"`
+	// Abilities *added*: what the worker can do, such as blender:4.2.3 or engine:CYCLES; absent: not told, and taken for everything
+	Abilities          *[]string `json:"abilities,omitempty"`
+	CanRestart         *bool     `json:"can_restart,omitempty"`
+	Name               string    `json:"name"`
+	SoftwareVersion    string    `json:"software_version"`
+	SupportedTaskTypes []string  `json:"supported_task_types"`
 
 	// Tags *added*: names of tags to carry; made when absent; an absent list keeps what there is
 	Tags *[]string `json:"tags,omitempty"`
@@ -1106,6 +1252,9 @@ type WorkerTask struct {
 // Audience defines model for audience.
 type Audience = string
 
+// Digest defines model for digest.
+type Digest = string
+
 // JobId defines model for job_id.
 type JobId = openapi_types.UUID
 
@@ -1121,6 +1270,9 @@ type TagId = openapi_types.UUID
 // TaskId defines model for task_id.
 type TaskId = openapi_types.UUID
 
+// UploadId defines model for upload_id.
+type UploadId = string
+
 // WorkerId defines model for worker_id.
 type WorkerId = openapi_types.UUID
 
@@ -1129,6 +1281,18 @@ type ListBlobsParams struct {
 	// After Only digests after this one
 	After *string `form:"after,omitempty" json:"after,omitempty"`
 	Limit *int    `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// GetRecipeParams defines parameters for GetRecipe.
+type GetRecipeParams struct {
+	// Base BLAKE3-256 of the encoding of a recipe that the client has; the answer may then be a delta against it, which its first byte tells
+	Base *string `form:"base,omitempty" json:"base,omitempty"`
+}
+
+// AppendToUploadParams defines parameters for AppendToUpload.
+type AppendToUploadParams struct {
+	// UploadOffset Where in the lane's stream the body begins, in bytes
+	UploadOffset int64 `json:"Upload-Offset"`
 }
 
 // UpdateConfigurationFileJSONBody defines parameters for UpdateConfigurationFile.
@@ -1220,6 +1384,9 @@ type SubmitJobJSONRequestBody = SubmittedJob
 
 // CheckJobJSONRequestBody defines body for CheckJob for application/json ContentType.
 type CheckJobJSONRequestBody = SubmittedJob
+
+// EligibleWorkersJSONRequestBody defines body for EligibleWorkers for application/json ContentType.
+type EligibleWorkersJSONRequestBody = JobNeeds
 
 // DeleteJobMassJSONRequestBody defines body for DeleteJobMass for application/json ContentType.
 type DeleteJobMassJSONRequestBody = JobMassDeletionSelection
@@ -1354,7 +1521,52 @@ type ClientInterface interface {
 	// GetBlob The bytes of a blob; takes `Range`
 	//
 	// Corresponds with GET /api/v3/cas/blobs/{digest} (the `GetBlob` operationId).
-	GetBlob(ctx context.Context, digest string, reqEditors ...RequestEditorFn) (*http.Response, error)
+	GetBlob(ctx context.Context, digest Digest, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReadChunksWithBody The bytes of some chunks of a blob
+	//
+	// The body is a bitmap over the chunks of the blob's recipe, those of the literal stream first: bit i%8 of byte i/8 is set when chunk i is wanted. The answer is frames of these chunks in the same order.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v3/cas/blobs/{digest}/chunks (the `ReadChunks` operationId).
+	ReadChunksWithBody(ctx context.Context, digest Digest, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetRecipe Which chunks make a blob
+	//
+	// 404 means that the blob was never cut: read it whole.
+	//
+	// Corresponds with GET /api/v3/cas/blobs/{digest}/recipe (the `GetRecipe` operationId).
+	GetRecipe(ctx context.Context, digest Digest, params *GetRecipeParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// StoreFilesWithBody Send many small files
+	//
+	// The body is frames of blobs. The answer 200 means that all of them are on stable storage. What came whole before an error is kept; sending it again does no harm.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v3/cas/files (the `StoreFiles` operationId).
+	StoreFilesWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReadFilesWithBody The bytes of many small files
+	//
+	// The body is up to 10,000 SHA-256 of 32 bytes, each of a blob of at most 1 MiB. The answer is frames of these blobs in the same order. If one is lacking, the answer is 404 before any bytes.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v3/cas/files/read (the `ReadFiles` operationId).
+	ReadFilesWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AskLackingWithBody Which of many blobs does the store lack?
+	//
+	// The body is up to 10,000 questions of 40 bytes: a SHA-256, and the size as a big-endian number of 8 bytes. In the
+	// answer, bit i%8 of byte i/8 is set when the store lacks the blob of question i; bit 0 is the lowest. A blob that
+	// is not lacking is kept for some time, so that a tree can be sent and then named.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v3/cas/lacking (the `AskLacking` operationId).
+	AskLackingWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListRefs Named trees, sorted by name
 	//
@@ -1379,6 +1591,46 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /api/v3/cas/refs/{ref} (the `PutRef` operationId).
 	PutRef(ctx context.Context, ref string, body PutRefJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetStoreStats What the store holds, and which named tree holds how much of it
+	//
+	// Corresponds with GET /api/v3/cas/stats (the `GetStoreStats` operationId).
+	GetStoreStats(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// BeginUploadWithBody Announce a large file by its recipe, and hear which chunks are lacking
+	//
+	// The body is a recipe, or a delta against the recipe of another file of the store. Whoever announces the same file gets the same session. 409 `unknown-base`: the store has no such recipe to build the delta on; send the whole recipe.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v3/cas/uploads (the `BeginUpload` operationId).
+	BeginUploadWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CancelUpload Give an upload up
+	//
+	// Corresponds with DELETE /api/v3/cas/uploads/{upload_id} (the `CancelUpload` operationId).
+	CancelUpload(ctx context.Context, uploadId UploadId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetUpload What an upload still lacks
+	//
+	// Corresponds with GET /api/v3/cas/uploads/{upload_id} (the `GetUpload` operationId).
+	GetUpload(ctx context.Context, uploadId UploadId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CommitUpload Put the file together
+	//
+	// The answer 204 means that the bytes have the announced SHA-256 and are on stable storage.
+	//
+	// Corresponds with POST /api/v3/cas/uploads/{upload_id}/commit (the `CommitUpload` operationId).
+	CommitUpload(ctx context.Context, uploadId UploadId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AppendToUploadWithBody Send chunks
+	//
+	// The bytes of all requests to a lane make one stream of frames of chunks. A request may end at any byte, also inside of a frame; the next one begins there.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /api/v3/cas/uploads/{upload_id}/lanes/{lane} (the `AppendToUpload` operationId).
+	AppendToUploadWithBody(ctx context.Context, uploadId UploadId, lane string, params *AppendToUploadParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetConfiguration The part of the configuration that clients need
 	//
@@ -1503,6 +1755,20 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /api/v3/jobs/check (the `CheckJob` operationId).
 	CheckJob(ctx context.Context, body CheckJobJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EligibleWorkersWithBody *added*: Which workers could run a job with these needs, why the others cannot, and how long a frame took before. Nothing is stored
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v3/jobs/eligible-workers (the `EligibleWorkers` operationId).
+	EligibleWorkersWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EligibleWorkers *added*: Which workers could run a job with these needs, why the others cannot, and how long a frame took before. Nothing is stored
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v3/jobs/eligible-workers (the `EligibleWorkers` operationId).
+	EligibleWorkers(ctx context.Context, body EligibleWorkersJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetFarmLastRendered The newest rendered image of the farm
 	//
@@ -1925,8 +2191,103 @@ func (c *Client) ListBlobs(ctx context.Context, params *ListBlobsParams, reqEdit
 // GetBlob The bytes of a blob; takes `Range`
 //
 // Corresponds with GET /api/v3/cas/blobs/{digest} (the `GetBlob` operationId).
-func (c *Client) GetBlob(ctx context.Context, digest string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *Client) GetBlob(ctx context.Context, digest Digest, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetBlobRequest(c.Server, digest)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReadChunksWithBody The bytes of some chunks of a blob
+//
+// The body is a bitmap over the chunks of the blob's recipe, those of the literal stream first: bit i%8 of byte i/8 is set when chunk i is wanted. The answer is frames of these chunks in the same order.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v3/cas/blobs/{digest}/chunks (the `ReadChunks` operationId).
+func (c *Client) ReadChunksWithBody(ctx context.Context, digest Digest, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReadChunksRequestWithBody(c.Server, digest, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetRecipe Which chunks make a blob
+//
+// 404 means that the blob was never cut: read it whole.
+//
+// Corresponds with GET /api/v3/cas/blobs/{digest}/recipe (the `GetRecipe` operationId).
+func (c *Client) GetRecipe(ctx context.Context, digest Digest, params *GetRecipeParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetRecipeRequest(c.Server, digest, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// StoreFilesWithBody Send many small files
+//
+// The body is frames of blobs. The answer 200 means that all of them are on stable storage. What came whole before an error is kept; sending it again does no harm.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v3/cas/files (the `StoreFiles` operationId).
+func (c *Client) StoreFilesWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewStoreFilesRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReadFilesWithBody The bytes of many small files
+//
+// The body is up to 10,000 SHA-256 of 32 bytes, each of a blob of at most 1 MiB. The answer is frames of these blobs in the same order. If one is lacking, the answer is 404 before any bytes.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v3/cas/files/read (the `ReadFiles` operationId).
+func (c *Client) ReadFilesWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReadFilesRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AskLackingWithBody Which of many blobs does the store lack?
+//
+// The body is up to 10,000 questions of 40 bytes: a SHA-256, and the size as a big-endian number of 8 bytes. In the
+// answer, bit i%8 of byte i/8 is set when the store lacks the blob of question i; bit 0 is the lowest. A blob that
+// is not lacking is kept for some time, so that a tree can be sent and then named.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v3/cas/lacking (the `AskLacking` operationId).
+func (c *Client) AskLackingWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAskLackingRequestWithBody(c.Server, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1991,6 +2352,106 @@ func (c *Client) PutRefWithBody(ctx context.Context, ref string, contentType str
 // Corresponds with PUT /api/v3/cas/refs/{ref} (the `PutRef` operationId).
 func (c *Client) PutRef(ctx context.Context, ref string, body PutRefJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewPutRefRequest(c.Server, ref, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetStoreStats What the store holds, and which named tree holds how much of it
+//
+// Corresponds with GET /api/v3/cas/stats (the `GetStoreStats` operationId).
+func (c *Client) GetStoreStats(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetStoreStatsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// BeginUploadWithBody Announce a large file by its recipe, and hear which chunks are lacking
+//
+// The body is a recipe, or a delta against the recipe of another file of the store. Whoever announces the same file gets the same session. 409 `unknown-base`: the store has no such recipe to build the delta on; send the whole recipe.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v3/cas/uploads (the `BeginUpload` operationId).
+func (c *Client) BeginUploadWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewBeginUploadRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CancelUpload Give an upload up
+//
+// Corresponds with DELETE /api/v3/cas/uploads/{upload_id} (the `CancelUpload` operationId).
+func (c *Client) CancelUpload(ctx context.Context, uploadId UploadId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCancelUploadRequest(c.Server, uploadId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetUpload What an upload still lacks
+//
+// Corresponds with GET /api/v3/cas/uploads/{upload_id} (the `GetUpload` operationId).
+func (c *Client) GetUpload(ctx context.Context, uploadId UploadId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetUploadRequest(c.Server, uploadId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CommitUpload Put the file together
+//
+// The answer 204 means that the bytes have the announced SHA-256 and are on stable storage.
+//
+// Corresponds with POST /api/v3/cas/uploads/{upload_id}/commit (the `CommitUpload` operationId).
+func (c *Client) CommitUpload(ctx context.Context, uploadId UploadId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCommitUploadRequest(c.Server, uploadId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AppendToUploadWithBody Send chunks
+//
+// The bytes of all requests to a lane make one stream of frames of chunks. A request may end at any byte, also inside of a frame; the next one begins there.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /api/v3/cas/uploads/{upload_id}/lanes/{lane} (the `AppendToUpload` operationId).
+func (c *Client) AppendToUploadWithBody(ctx context.Context, uploadId UploadId, lane string, params *AppendToUploadParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAppendToUploadRequestWithBody(c.Server, uploadId, lane, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2305,6 +2766,40 @@ func (c *Client) CheckJobWithBody(ctx context.Context, contentType string, body 
 // Corresponds with POST /api/v3/jobs/check (the `CheckJob` operationId).
 func (c *Client) CheckJob(ctx context.Context, body CheckJobJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCheckJobRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EligibleWorkersWithBody *added*: Which workers could run a job with these needs, why the others cannot, and how long a frame took before. Nothing is stored
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v3/jobs/eligible-workers (the `EligibleWorkers` operationId).
+func (c *Client) EligibleWorkersWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEligibleWorkersRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EligibleWorkers *added*: Which workers could run a job with these needs, why the others cannot, and how long a frame took before. Nothing is stored
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v3/jobs/eligible-workers (the `EligibleWorkers` operationId).
+func (c *Client) EligibleWorkers(ctx context.Context, body EligibleWorkersJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEligibleWorkersRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -3434,7 +3929,7 @@ func NewListBlobsRequest(server string, params *ListBlobsParams) (*http.Request,
 }
 
 // NewGetBlobRequest constructs an http.Request for the GetBlob method
-func NewGetBlobRequest(server string, digest string) (*http.Request, error) {
+func NewGetBlobRequest(server string, digest Digest) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -3463,6 +3958,190 @@ func NewGetBlobRequest(server string, digest string) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
+
+	return req, nil
+}
+
+// NewReadChunksRequestWithBody constructs an http.Request for the ReadChunks method, with any body, and a specified content type
+func NewReadChunksRequestWithBody(server string, digest Digest, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "digest", digest, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v3/cas/blobs/%s/chunks", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewGetRecipeRequest constructs an http.Request for the GetRecipe method
+func NewGetRecipeRequest(server string, digest Digest, params *GetRecipeParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "digest", digest, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v3/cas/blobs/%s/recipe", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Base != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "base", *params.Base, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewStoreFilesRequestWithBody constructs an http.Request for the StoreFiles method, with any body, and a specified content type
+func NewStoreFilesRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v3/cas/files")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewReadFilesRequestWithBody constructs an http.Request for the ReadFiles method, with any body, and a specified content type
+func NewReadFilesRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v3/cas/files/read")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewAskLackingRequestWithBody constructs an http.Request for the AskLacking method, with any body, and a specified content type
+func NewAskLackingRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v3/cas/lacking")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -3571,6 +4250,220 @@ func NewPutRefRequestWithBody(server string, ref string, contentType string, bod
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewGetStoreStatsRequest constructs an http.Request for the GetStoreStats method
+func NewGetStoreStatsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v3/cas/stats")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewBeginUploadRequestWithBody constructs an http.Request for the BeginUpload method, with any body, and a specified content type
+func NewBeginUploadRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v3/cas/uploads")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewCancelUploadRequest constructs an http.Request for the CancelUpload method
+func NewCancelUploadRequest(server string, uploadId UploadId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "upload_id", uploadId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v3/cas/uploads/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetUploadRequest constructs an http.Request for the GetUpload method
+func NewGetUploadRequest(server string, uploadId UploadId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "upload_id", uploadId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v3/cas/uploads/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCommitUploadRequest constructs an http.Request for the CommitUpload method
+func NewCommitUploadRequest(server string, uploadId UploadId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "upload_id", uploadId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v3/cas/uploads/%s/commit", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewAppendToUploadRequestWithBody constructs an http.Request for the AppendToUpload method, with any body, and a specified content type
+func NewAppendToUploadRequestWithBody(server string, uploadId UploadId, lane string, params *AppendToUploadParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "upload_id", uploadId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "lane", lane, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v3/cas/uploads/%s/lanes/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Upload-Offset", params.UploadOffset, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "integer", Format: "int64"})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Upload-Offset", headerParam0)
+
+	}
 
 	return req, nil
 }
@@ -4079,6 +4972,46 @@ func NewCheckJobRequestWithBody(server string, contentType string, body io.Reade
 	}
 
 	operationPath := fmt.Sprintf("/api/v3/jobs/check")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewEligibleWorkersRequest calls the generic EligibleWorkers builder with application/json body
+func NewEligibleWorkersRequest(server string, body EligibleWorkersJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewEligibleWorkersRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewEligibleWorkersRequestWithBody constructs an http.Request for the EligibleWorkers method, with any body, and a specified content type
+func NewEligibleWorkersRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v3/jobs/eligible-workers")
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -6073,7 +7006,54 @@ type ClientWithResponsesInterface interface {
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /api/v3/cas/blobs/{digest} (the `GetBlob` operationId).
-	GetBlobWithResponse(ctx context.Context, digest string, reqEditors ...RequestEditorFn) (*GetBlobResponse, error)
+	GetBlobWithResponse(ctx context.Context, digest Digest, reqEditors ...RequestEditorFn) (*GetBlobResponse, error)
+
+	// ReadChunksWithBodyWithResponse The bytes of some chunks of a blob
+	//
+	// The body is a bitmap over the chunks of the blob's recipe, those of the literal stream first: bit i%8 of byte i/8 is set when chunk i is wanted. The answer is frames of these chunks in the same order.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v3/cas/blobs/{digest}/chunks (the `ReadChunks` operationId).
+	ReadChunksWithBodyWithResponse(ctx context.Context, digest Digest, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReadChunksResponse, error)
+
+	// GetRecipeWithResponse Which chunks make a blob
+	//
+	// 404 means that the blob was never cut: read it whole.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v3/cas/blobs/{digest}/recipe (the `GetRecipe` operationId).
+	GetRecipeWithResponse(ctx context.Context, digest Digest, params *GetRecipeParams, reqEditors ...RequestEditorFn) (*GetRecipeResponse, error)
+
+	// StoreFilesWithBodyWithResponse Send many small files
+	//
+	// The body is frames of blobs. The answer 200 means that all of them are on stable storage. What came whole before an error is kept; sending it again does no harm.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v3/cas/files (the `StoreFiles` operationId).
+	StoreFilesWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*StoreFilesResponse, error)
+
+	// ReadFilesWithBodyWithResponse The bytes of many small files
+	//
+	// The body is up to 10,000 SHA-256 of 32 bytes, each of a blob of at most 1 MiB. The answer is frames of these blobs in the same order. If one is lacking, the answer is 404 before any bytes.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v3/cas/files/read (the `ReadFiles` operationId).
+	ReadFilesWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReadFilesResponse, error)
+
+	// AskLackingWithBodyWithResponse Which of many blobs does the store lack?
+	//
+	// The body is up to 10,000 questions of 40 bytes: a SHA-256, and the size as a big-endian number of 8 bytes. In the
+	// answer, bit i%8 of byte i/8 is set when the store lacks the blob of question i; bit 0 is the lowest. A blob that
+	// is not lacking is kept for some time, so that a tree can be sent and then named.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v3/cas/lacking (the `AskLacking` operationId).
+	AskLackingWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AskLackingResponse, error)
 
 	// ListRefsWithResponse Named trees, sorted by name
 	//
@@ -6102,6 +7082,54 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with PUT /api/v3/cas/refs/{ref} (the `PutRef` operationId).
 	PutRefWithResponse(ctx context.Context, ref string, body PutRefJSONRequestBody, reqEditors ...RequestEditorFn) (*PutRefResponse, error)
+
+	// GetStoreStatsWithResponse What the store holds, and which named tree holds how much of it
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v3/cas/stats (the `GetStoreStats` operationId).
+	GetStoreStatsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetStoreStatsResponse, error)
+
+	// BeginUploadWithBodyWithResponse Announce a large file by its recipe, and hear which chunks are lacking
+	//
+	// The body is a recipe, or a delta against the recipe of another file of the store. Whoever announces the same file gets the same session. 409 `unknown-base`: the store has no such recipe to build the delta on; send the whole recipe.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v3/cas/uploads (the `BeginUpload` operationId).
+	BeginUploadWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*BeginUploadResponse, error)
+
+	// CancelUploadWithResponse Give an upload up
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v3/cas/uploads/{upload_id} (the `CancelUpload` operationId).
+	CancelUploadWithResponse(ctx context.Context, uploadId UploadId, reqEditors ...RequestEditorFn) (*CancelUploadResponse, error)
+
+	// GetUploadWithResponse What an upload still lacks
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v3/cas/uploads/{upload_id} (the `GetUpload` operationId).
+	GetUploadWithResponse(ctx context.Context, uploadId UploadId, reqEditors ...RequestEditorFn) (*GetUploadResponse, error)
+
+	// CommitUploadWithResponse Put the file together
+	//
+	// The answer 204 means that the bytes have the announced SHA-256 and are on stable storage.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v3/cas/uploads/{upload_id}/commit (the `CommitUpload` operationId).
+	CommitUploadWithResponse(ctx context.Context, uploadId UploadId, reqEditors ...RequestEditorFn) (*CommitUploadResponse, error)
+
+	// AppendToUploadWithBodyWithResponse Send chunks
+	//
+	// The bytes of all requests to a lane make one stream of frames of chunks. A request may end at any byte, also inside of a frame; the next one begins there.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/v3/cas/uploads/{upload_id}/lanes/{lane} (the `AppendToUpload` operationId).
+	AppendToUploadWithBodyWithResponse(ctx context.Context, uploadId UploadId, lane string, params *AppendToUploadParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AppendToUploadResponse, error)
 
 	// GetConfigurationWithResponse The part of the configuration that clients need
 	//
@@ -6240,6 +7268,20 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /api/v3/jobs/check (the `CheckJob` operationId).
 	CheckJobWithResponse(ctx context.Context, body CheckJobJSONRequestBody, reqEditors ...RequestEditorFn) (*CheckJobResponse, error)
+
+	// EligibleWorkersWithBodyWithResponse *added*: Which workers could run a job with these needs, why the others cannot, and how long a frame took before. Nothing is stored
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v3/jobs/eligible-workers (the `EligibleWorkers` operationId).
+	EligibleWorkersWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*EligibleWorkersResponse, error)
+
+	// EligibleWorkersWithResponse *added*: Which workers could run a job with these needs, why the others cannot, and how long a frame took before. Nothing is stored
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v3/jobs/eligible-workers (the `EligibleWorkers` operationId).
+	EligibleWorkersWithResponse(ctx context.Context, body EligibleWorkersJSONRequestBody, reqEditors ...RequestEditorFn) (*EligibleWorkersResponse, error)
 
 	// GetFarmLastRenderedWithResponse The newest rendered image of the farm
 	//
@@ -6791,6 +7833,225 @@ func (r GetBlobResponse) ContentType() string {
 	return ""
 }
 
+type ReadChunksResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Error
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r ReadChunksResponse) GetJSONDefault() *Error {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReadChunksResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReadChunksResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReadChunksResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReadChunksResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetRecipeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Error
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r GetRecipeResponse) GetJSONDefault() *Error {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetRecipeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetRecipeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetRecipeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetRecipeResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type StoreFilesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *StoredFiles
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Error
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r StoreFilesResponse) GetJSON200() *StoredFiles {
+	return r.JSON200
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r StoreFilesResponse) GetJSONDefault() *Error {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r StoreFilesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r StoreFilesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r StoreFilesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r StoreFilesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReadFilesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Error
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r ReadFilesResponse) GetJSONDefault() *Error {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReadFilesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReadFilesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReadFilesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReadFilesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// AskLackingResponse200Headers the declared response headers of an HTTP 200 response for AskLacking
+type AskLackingResponse200Headers struct {
+	HayloftGeneration string
+}
+
+type AskLackingResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Error
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *AskLackingResponse200Headers
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r AskLackingResponse) GetJSONDefault() *Error {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r AskLackingResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r AskLackingResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AskLackingResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r AskLackingResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListRefsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -6922,6 +8183,301 @@ func (r PutRefResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r PutRefResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetStoreStatsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *StoreStats
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Error
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetStoreStatsResponse) GetJSON200() *StoreStats {
+	return r.JSON200
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r GetStoreStatsResponse) GetJSONDefault() *Error {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetStoreStatsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetStoreStatsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetStoreStatsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetStoreStatsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type BeginUploadResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *UploadSession
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Error
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r BeginUploadResponse) GetJSON200() *UploadSession {
+	return r.JSON200
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r BeginUploadResponse) GetJSONDefault() *Error {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r BeginUploadResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r BeginUploadResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r BeginUploadResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r BeginUploadResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CancelUploadResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Error
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r CancelUploadResponse) GetJSONDefault() *Error {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CancelUploadResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CancelUploadResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CancelUploadResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CancelUploadResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetUploadResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *UploadSession
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Error
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetUploadResponse) GetJSON200() *UploadSession {
+	return r.JSON200
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r GetUploadResponse) GetJSONDefault() *Error {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetUploadResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetUploadResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetUploadResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetUploadResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CommitUploadResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *UploadSession
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Error
+}
+
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r CommitUploadResponse) GetJSON409() *UploadSession {
+	return r.JSON409
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r CommitUploadResponse) GetJSONDefault() *Error {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CommitUploadResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CommitUploadResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CommitUploadResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CommitUploadResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// AppendToUploadResponse204Headers the declared response headers of an HTTP 204 response for AppendToUpload
+type AppendToUploadResponse204Headers struct {
+	UploadOffset int64
+}
+
+// AppendToUploadResponse409Headers the declared response headers of an HTTP 409 response for AppendToUpload
+type AppendToUploadResponse409Headers struct {
+	UploadOffset int64
+}
+
+type AppendToUploadResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Error
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Error
+	// Headers204 the parsed response headers for an HTTP 204 response
+	Headers204 *AppendToUploadResponse204Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *AppendToUploadResponse409Headers
+}
+
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r AppendToUploadResponse) GetJSON409() *Error {
+	return r.JSON409
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r AppendToUploadResponse) GetJSONDefault() *Error {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r AppendToUploadResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r AppendToUploadResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AppendToUploadResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r AppendToUploadResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -7497,6 +9053,54 @@ func (r CheckJobResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r CheckJobResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type EligibleWorkersResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *EligibleWorkers
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Error
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r EligibleWorkersResponse) GetJSON200() *EligibleWorkers {
+	return r.JSON200
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r EligibleWorkersResponse) GetJSONDefault() *Error {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r EligibleWorkersResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r EligibleWorkersResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r EligibleWorkersResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r EligibleWorkersResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -9727,12 +11331,89 @@ func (c *ClientWithResponses) ListBlobsWithResponse(ctx context.Context, params 
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /api/v3/cas/blobs/{digest} (the `GetBlob` operationId).
-func (c *ClientWithResponses) GetBlobWithResponse(ctx context.Context, digest string, reqEditors ...RequestEditorFn) (*GetBlobResponse, error) {
+func (c *ClientWithResponses) GetBlobWithResponse(ctx context.Context, digest Digest, reqEditors ...RequestEditorFn) (*GetBlobResponse, error) {
 	rsp, err := c.GetBlob(ctx, digest, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
 	return ParseGetBlobResponse(rsp)
+}
+
+// ReadChunksWithBodyWithResponse The bytes of some chunks of a blob
+//
+// The body is a bitmap over the chunks of the blob's recipe, those of the literal stream first: bit i%8 of byte i/8 is set when chunk i is wanted. The answer is frames of these chunks in the same order.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v3/cas/blobs/{digest}/chunks (the `ReadChunks` operationId).
+func (c *ClientWithResponses) ReadChunksWithBodyWithResponse(ctx context.Context, digest Digest, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReadChunksResponse, error) {
+	rsp, err := c.ReadChunksWithBody(ctx, digest, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReadChunksResponse(rsp)
+}
+
+// GetRecipeWithResponse Which chunks make a blob
+//
+// 404 means that the blob was never cut: read it whole.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v3/cas/blobs/{digest}/recipe (the `GetRecipe` operationId).
+func (c *ClientWithResponses) GetRecipeWithResponse(ctx context.Context, digest Digest, params *GetRecipeParams, reqEditors ...RequestEditorFn) (*GetRecipeResponse, error) {
+	rsp, err := c.GetRecipe(ctx, digest, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetRecipeResponse(rsp)
+}
+
+// StoreFilesWithBodyWithResponse Send many small files
+//
+// The body is frames of blobs. The answer 200 means that all of them are on stable storage. What came whole before an error is kept; sending it again does no harm.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v3/cas/files (the `StoreFiles` operationId).
+func (c *ClientWithResponses) StoreFilesWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*StoreFilesResponse, error) {
+	rsp, err := c.StoreFilesWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseStoreFilesResponse(rsp)
+}
+
+// ReadFilesWithBodyWithResponse The bytes of many small files
+//
+// The body is up to 10,000 SHA-256 of 32 bytes, each of a blob of at most 1 MiB. The answer is frames of these blobs in the same order. If one is lacking, the answer is 404 before any bytes.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v3/cas/files/read (the `ReadFiles` operationId).
+func (c *ClientWithResponses) ReadFilesWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReadFilesResponse, error) {
+	rsp, err := c.ReadFilesWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReadFilesResponse(rsp)
+}
+
+// AskLackingWithBodyWithResponse Which of many blobs does the store lack?
+//
+// The body is up to 10,000 questions of 40 bytes: a SHA-256, and the size as a big-endian number of 8 bytes. In the
+// answer, bit i%8 of byte i/8 is set when the store lacks the blob of question i; bit 0 is the lowest. A blob that
+// is not lacking is kept for some time, so that a tree can be sent and then named.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v3/cas/lacking (the `AskLacking` operationId).
+func (c *ClientWithResponses) AskLackingWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AskLackingResponse, error) {
+	rsp, err := c.AskLackingWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAskLackingResponse(rsp)
 }
 
 // ListRefsWithResponse Named trees, sorted by name
@@ -9785,6 +11466,90 @@ func (c *ClientWithResponses) PutRefWithResponse(ctx context.Context, ref string
 		return nil, err
 	}
 	return ParsePutRefResponse(rsp)
+}
+
+// GetStoreStatsWithResponse What the store holds, and which named tree holds how much of it
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v3/cas/stats (the `GetStoreStats` operationId).
+func (c *ClientWithResponses) GetStoreStatsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetStoreStatsResponse, error) {
+	rsp, err := c.GetStoreStats(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetStoreStatsResponse(rsp)
+}
+
+// BeginUploadWithBodyWithResponse Announce a large file by its recipe, and hear which chunks are lacking
+//
+// The body is a recipe, or a delta against the recipe of another file of the store. Whoever announces the same file gets the same session. 409 `unknown-base`: the store has no such recipe to build the delta on; send the whole recipe.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v3/cas/uploads (the `BeginUpload` operationId).
+func (c *ClientWithResponses) BeginUploadWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*BeginUploadResponse, error) {
+	rsp, err := c.BeginUploadWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseBeginUploadResponse(rsp)
+}
+
+// CancelUploadWithResponse Give an upload up
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v3/cas/uploads/{upload_id} (the `CancelUpload` operationId).
+func (c *ClientWithResponses) CancelUploadWithResponse(ctx context.Context, uploadId UploadId, reqEditors ...RequestEditorFn) (*CancelUploadResponse, error) {
+	rsp, err := c.CancelUpload(ctx, uploadId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCancelUploadResponse(rsp)
+}
+
+// GetUploadWithResponse What an upload still lacks
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v3/cas/uploads/{upload_id} (the `GetUpload` operationId).
+func (c *ClientWithResponses) GetUploadWithResponse(ctx context.Context, uploadId UploadId, reqEditors ...RequestEditorFn) (*GetUploadResponse, error) {
+	rsp, err := c.GetUpload(ctx, uploadId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetUploadResponse(rsp)
+}
+
+// CommitUploadWithResponse Put the file together
+//
+// The answer 204 means that the bytes have the announced SHA-256 and are on stable storage.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v3/cas/uploads/{upload_id}/commit (the `CommitUpload` operationId).
+func (c *ClientWithResponses) CommitUploadWithResponse(ctx context.Context, uploadId UploadId, reqEditors ...RequestEditorFn) (*CommitUploadResponse, error) {
+	rsp, err := c.CommitUpload(ctx, uploadId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCommitUploadResponse(rsp)
+}
+
+// AppendToUploadWithBodyWithResponse Send chunks
+//
+// The bytes of all requests to a lane make one stream of frames of chunks. A request may end at any byte, also inside of a frame; the next one begins there.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/v3/cas/uploads/{upload_id}/lanes/{lane} (the `AppendToUpload` operationId).
+func (c *ClientWithResponses) AppendToUploadWithBodyWithResponse(ctx context.Context, uploadId UploadId, lane string, params *AppendToUploadParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AppendToUploadResponse, error) {
+	rsp, err := c.AppendToUploadWithBody(ctx, uploadId, lane, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAppendToUploadResponse(rsp)
 }
 
 // GetConfigurationWithResponse The part of the configuration that clients need
@@ -10037,6 +11802,32 @@ func (c *ClientWithResponses) CheckJobWithResponse(ctx context.Context, body Che
 		return nil, err
 	}
 	return ParseCheckJobResponse(rsp)
+}
+
+// EligibleWorkersWithBodyWithResponse *added*: Which workers could run a job with these needs, why the others cannot, and how long a frame took before. Nothing is stored
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v3/jobs/eligible-workers (the `EligibleWorkers` operationId).
+func (c *ClientWithResponses) EligibleWorkersWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*EligibleWorkersResponse, error) {
+	rsp, err := c.EligibleWorkersWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEligibleWorkersResponse(rsp)
+}
+
+// EligibleWorkersWithResponse *added*: Which workers could run a job with these needs, why the others cannot, and how long a frame took before. Nothing is stored
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v3/jobs/eligible-workers (the `EligibleWorkers` operationId).
+func (c *ClientWithResponses) EligibleWorkersWithResponse(ctx context.Context, body EligibleWorkersJSONRequestBody, reqEditors ...RequestEditorFn) (*EligibleWorkersResponse, error) {
+	rsp, err := c.EligibleWorkers(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEligibleWorkersResponse(rsp)
 }
 
 // GetFarmLastRenderedWithResponse The newest rendered image of the farm
@@ -10951,6 +12742,156 @@ func ParseGetBlobResponse(rsp *http.Response) (*GetBlobResponse, error) {
 	return response, nil
 }
 
+// ParseReadChunksResponse parses an HTTP response from a ReadChunksWithResponse call
+func ParseReadChunksResponse(rsp *http.Response) (*ReadChunksResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReadChunksResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetRecipeResponse parses an HTTP response from a GetRecipeWithResponse call
+func ParseGetRecipeResponse(rsp *http.Response) (*GetRecipeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetRecipeResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseStoreFilesResponse parses an HTTP response from a StoreFilesWithResponse call
+func ParseStoreFilesResponse(rsp *http.Response) (*StoreFilesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &StoreFilesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest StoredFiles
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReadFilesResponse parses an HTTP response from a ReadFilesWithResponse call
+func ParseReadFilesResponse(rsp *http.Response) (*ReadFilesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReadFilesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseAskLackingResponse parses an HTTP response from a AskLackingWithResponse call
+func ParseAskLackingResponse(rsp *http.Response) (*AskLackingResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AskLackingResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers AskLackingResponse200Headers
+		if values := rsp.Header.Values("Hayloft-Generation"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Hayloft-Generation", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.HayloftGeneration = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseListRefsResponse parses an HTTP response from a ListRefsWithResponse call
 func ParseListRefsResponse(rsp *http.Response) (*ListRefsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -11041,6 +12982,229 @@ func ParsePutRefResponse(rsp *http.Response) (*PutRefResponse, error) {
 		}
 		response.JSONDefault = &dest
 
+	}
+
+	return response, nil
+}
+
+// ParseGetStoreStatsResponse parses an HTTP response from a GetStoreStatsWithResponse call
+func ParseGetStoreStatsResponse(rsp *http.Response) (*GetStoreStatsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetStoreStatsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest StoreStats
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseBeginUploadResponse parses an HTTP response from a BeginUploadWithResponse call
+func ParseBeginUploadResponse(rsp *http.Response) (*BeginUploadResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &BeginUploadResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest UploadSession
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCancelUploadResponse parses an HTTP response from a CancelUploadWithResponse call
+func ParseCancelUploadResponse(rsp *http.Response) (*CancelUploadResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CancelUploadResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetUploadResponse parses an HTTP response from a GetUploadWithResponse call
+func ParseGetUploadResponse(rsp *http.Response) (*GetUploadResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetUploadResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest UploadSession
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCommitUploadResponse parses an HTTP response from a CommitUploadWithResponse call
+func ParseCommitUploadResponse(rsp *http.Response) (*CommitUploadResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CommitUploadResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest UploadSession
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseAppendToUploadResponse parses an HTTP response from a AppendToUploadWithResponse call
+func ParseAppendToUploadResponse(rsp *http.Response) (*AppendToUploadResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AppendToUploadResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		var headers AppendToUploadResponse204Headers
+		if values := rsp.Header.Values("Upload-Offset"); len(values) > 0 {
+			var value int64
+			if err := runtime.BindStyledParameterWithOptions("simple", "Upload-Offset", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			}
+			headers.UploadOffset = value
+		}
+		response.Headers204 = &headers
+	case rsp.StatusCode == 409:
+		var headers AppendToUploadResponse409Headers
+		if values := rsp.Header.Values("Upload-Offset"); len(values) > 0 {
+			var value int64
+			if err := runtime.BindStyledParameterWithOptions("simple", "Upload-Offset", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			}
+			headers.UploadOffset = value
+		}
+		response.Headers409 = &headers
 	}
 
 	return response, nil
@@ -11422,6 +13586,39 @@ func ParseCheckJobResponse(rsp *http.Response) (*CheckJobResponse, error) {
 	switch {
 	case rsp.StatusCode == 204:
 		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseEligibleWorkersResponse parses an HTTP response from a EligibleWorkersWithResponse call
+func ParseEligibleWorkersResponse(rsp *http.Response) (*EligibleWorkersResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &EligibleWorkersResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest EligibleWorkers
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Error

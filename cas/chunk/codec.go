@@ -2,7 +2,6 @@ package chunk
 
 import (
 	"encoding/binary"
-	"encoding/hex"
 	"fmt"
 	"math"
 
@@ -60,11 +59,8 @@ func (r Recipe) ID() ID {
 
 func appendHead(b []byte, blob cas.Blob) []byte {
 	b = binary.AppendUvarint(b, uint64(blob.Size))
-	digest, err := hex.AppendDecode(b, []byte(blob.Digest.String()))
-	if err != nil {
-		panic("chunk: a digest that is not hex: " + err.Error()) // String gives nothing else
-	}
-	return digest
+	sum := blob.Digest.Bytes()
+	return append(b, sum[:]...)
 }
 
 func appendPart(b []byte, p part) []byte {
@@ -166,8 +162,8 @@ func (d *decoder) head() (blob cas.Blob, err error) {
 	if err != nil {
 		return cas.Blob{}, err
 	}
-	blob.Digest, err = cas.ParseDigest(hex.EncodeToString(sum))
-	return blob, err
+	blob.Digest = cas.DigestFromBytes([cas.Size]byte(sum))
+	return blob, nil
 }
 
 func (d *decoder) id() (ID, error) {

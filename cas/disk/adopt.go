@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"time"
 
 	"hayloft/cas"
 )
@@ -19,7 +20,7 @@ import (
 // known is true if the store held the blob before. Errors: [cas.ErrDigestMismatch] or [cas.ErrSizeMismatch] if the file is
 // not the expected blob; then nothing is left and the file is as it was.
 func (s *Store) Adopt(ctx context.Context, path string, expected cas.Blob) (known bool, err error) {
-	if known, err = s.holds(expected); known || err != nil {
+	if known, err = s.holds(ctx, expected); known || err != nil {
 		return known, err
 	}
 	if err := s.life.enter(); err != nil {
@@ -33,7 +34,8 @@ func (s *Store) Adopt(ctx context.Context, path string, expected cas.Blob) (know
 		}
 		return false, s.copyIn(ctx, path, expected)
 	}
-	w := newWriter(s, temp)
+	w := newWriter(s, temp, expected.Size)
+	w.whole = true
 	defer w.Abort()
 	if w.size, err = io.Copy(w.hash, temp); err != nil {
 		return false, fmt.Errorf("adopt %s: %w", path, err)
@@ -81,7 +83,13 @@ func (t *linkedTemp) Write([]byte) (int, error) {
 	return 0, errors.New("an adopted file is not written to")
 }
 
+func (t *linkedTemp) rewind() error { return errors.New("an adopted file is not written to") }
+
 func (t *linkedTemp) reserve(int64) error { return nil }
+
+func (t *linkedTemp) finish(mode fs.FileMode, _ time.Time) error {
+	return errors.Join(t.Chmod(mode), t.Close())
+}
 
 func (t *linkedTemp) seal(_ int64, mode fs.FileMode) error {
 	return errors.Join(t.Chmod(mode), t.Sync(), t.Close())

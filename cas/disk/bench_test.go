@@ -132,7 +132,7 @@ func BenchmarkStat(b *testing.B) {
 func BenchmarkOpen(b *testing.B) {
 	for name, end := range map[string]func(*Store) error{
 		"closed":  (*Store).Close,
-		"crashed": func(s *Store) error { return s.lock.Close() },
+		"crashed": func(s *Store) error { die(s); return nil },
 	} {
 		b.Run(name, func(b *testing.B) {
 			root := b.TempDir()
@@ -146,5 +146,112 @@ func BenchmarkOpen(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// BenchmarkIngest stores one big file as gather does: cut, hashed and written in one reading.
+func BenchmarkIngest(b *testing.B) {
+	body := castest.Content(1, int(*putSize))
+	store := openNew(b)
+	b.SetBytes(*putSize)
+	b.ReportAllocs()
+	n := byte(0)
+	for b.Loop() {
+		n++
+		body[0] = n
+		done, err := store.Ingest(b.Context(), bytes.NewReader(body), *putSize)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		if err := os.Remove(store.Path(done.Blob.Digest)); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+}
+
+// BenchmarkPutSmall stores durable blobs of 12 KiB, 1,000 at once.
+func BenchmarkPutSmall(b *testing.B) {
+	const size, many = 12 << 10, 1000
+	store := openNew(b)
+	content := castest.Content(1, size*many)
+	b.SetBytes(size * many)
+	for b.Loop() {
+		b.StopTimer()
+		blobs := make([][]byte, many)
+		for i := range blobs {
+			blobs[i] = content[i*size:][:size]
+			blobs[i][0]++
+			blobs[i][1] = byte(b.N)
+		}
+		b.StartTimer()
+		if _, err := store.PutSmall(b.Context(), blobs); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(many*float64(b.N)/b.Elapsed().Seconds(), "blobs/s")
+}
+
+// BenchmarkShape makes whole files of blobs of 4 KiB.
+func BenchmarkShape(b *testing.B) {
+	const many = 1000
+	store := openNew(b)
+	var contents [][]byte
+	for i := range many {
+		contents = append(contents, castest.Content(uint64(i), 4<<10))
+	}
+	blobs, err := store.PutSmall(b.Context(), contents)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, err := store.Shape(b.Context(), blobs); err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		for _, blob := range blobs {
+			if err := os.Remove(store.Path(blob.Digest)); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.StartTimer()
+	}
+	b.ReportMetric(many*float64(b.N)/b.Elapsed().Seconds(), "blobs/s")
+}
+
+// BenchmarkAssembleFromSeed commits a new version of a file of which the store has all but a few bytes.
+func BenchmarkAssembleFromSeed(b *testing.B) {
+	store := openNew(b)
+	old := castest.Content(1, int(*putSize))
+	if _, err := store.Ingest(b.Context(), bytes.NewReader(old), *putSize); err != nil {
+		b.Fatal(err)
+	}
+	content := append([]byte("a few bytes"), old...)
+	recipe, frames, err := cutUp(b.Context(), content)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.SetBytes(int64(len(content)))
+	for b.Loop() {
+		a, err := store.Assemble(b.Context(), recipe)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for i, lacks := range a.Lacking() {
+			if lacks {
+				if err := a.Put(b.Context(), frames[i]); err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
+		if err := a.Commit(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		if err := os.Remove(store.Path(recipe.Blob().Digest)); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -17,21 +18,52 @@ import (
 
 	"hayloft/cas"
 	"hayloft/cas/castest"
+	"hayloft/cas/chunk"
+	"hayloft/cas/pack"
 )
 
 // work is what the crash tests interrupt: each step of the crash order occurs in it at least once.
 type work struct {
-	first, second []byte
+	first, second []byte // a small one and a big one, uploaded
+	third, fourth []byte // one that is ingested, and a later version of it that is assembled
+	recipe        chunk.Recipe
+	frames        []pack.Frame // every chunk of the fourth
 	ref           cas.RefName
 }
 
 func newWork(t testing.TB) work {
 	t.Helper()
-	name, err := cas.ParseRefName("shot_010")
+	w, err := makeWork(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return work{first: castest.Content(1, 5000), second: castest.Content(2, reserveFrom+bufferSize+1), ref: name}
+	return w
+}
+
+func makeWork(ctx context.Context) (w work, err error) {
+	w.first, w.second = castest.Content(1, 5000), castest.Content(2, reserveFrom+bufferSize+1)
+	w.third = castest.Content(3, FrameSize+1)
+	w.fourth = append(castest.Content(4, 100_000), w.third...)
+	if w.recipe, w.frames, err = cutUp(ctx, w.fourth); err != nil {
+		return w, err
+	}
+	w.ref, err = cas.ParseRefName("shot_010")
+	return w, err
+}
+
+// cutUp gives the recipe of the content, and its chunks, a frame each.
+func cutUp(ctx context.Context, content []byte) (chunk.Recipe, []pack.Frame, error) {
+	var frames []pack.Frame
+	recipe, err := chunk.Split(ctx, bytes.NewReader(content), int64(len(content)), func(p chunk.Piece) error {
+		items := []pack.Item{{ID: p.ID.Bytes(), Length: p.Length}}
+		frames = append(frames, pack.Frame{Kind: pack.ChunkKind, Items: items, Data: bytes.Clone(p.Data)})
+		return nil
+	})
+	return recipe, frames, err
+}
+
+func (w work) contents() map[string][]byte {
+	return map[string][]byte{"first": w.first, "second": w.second, "third": w.third, "fourth": w.fourth}
 }
 
 // do runs the work and tells acknowledge of every part that the store said was done. After an error it goes on, as a
@@ -51,12 +83,36 @@ func (w work) do(ctx context.Context, store *Store, acknowledge func(string)) er
 	part("first", err)
 	part("ref to first", store.PutRef(ctx, w.ref, castest.BlobOf(w.first)))
 	part("ref to second", store.PutRef(ctx, w.ref, castest.BlobOf(w.second)))
-	giveUp, err := store.Create(ctx, -1)
+	_, err = store.Ingest(ctx, bytes.NewReader(w.third), int64(len(w.third)))
+	part("third", err)
+	part("fourth", w.assemble(ctx, store))
+	_, err = store.Shape(ctx, []cas.Blob{castest.BlobOf(w.first)})
+	part("shape", err)
+	giveUp, err := store.Create(ctx, reserveFrom)
 	if err == nil {
 		giveUp.Abort()
 	}
 	part("give up", err)
 	return failed
+}
+
+// assemble puts the fourth blob together from what lacks and what the third one has.
+func (w work) assemble(ctx context.Context, store *Store) error {
+	a, err := store.Assemble(ctx, w.recipe)
+	if err != nil {
+		return err
+	}
+	lacking := a.Lacking()
+	for i, frame := range w.frames {
+		if lacking[i] {
+			err = errors.Join(err, a.Put(ctx, frame))
+		}
+	}
+	if err != nil {
+		return errors.Join(err, a.Close())
+	}
+	err = a.Commit(ctx)
+	return errors.Join(err, a.Close())
 }
 
 // copyIn stores the second blob in the way of a big upload: announced, and through ReadFrom.
@@ -80,7 +136,7 @@ func (w work) check(t *testing.T, root string, acknowledged map[string]bool) {
 	defer die(store)
 	wantNothingIncoming(t, root)
 	wantSound(t, store)
-	for name, content := range map[string][]byte{"first": w.first, "second": w.second} {
+	for name, content := range w.contents() {
 		if acknowledged[name] && !isHeld(t, store, castest.BlobOf(content)) {
 			t.Errorf("the %s blob was acknowledged and is gone", name)
 		}
@@ -100,24 +156,53 @@ func (w work) check(t *testing.T, root string, acknowledged map[string]bool) {
 	case !allowed[got]:
 		t.Errorf("the ref stands for %v", got)
 	}
+	if acknowledged["third"] {
+		wantRecipe(t, store, w.third)
+	}
 	if err := w.do(t.Context(), store, func(string) {}); err != nil {
 		t.Errorf("the same work again: %v", err)
 	}
+	if shape, err := os.ReadFile(store.Path(cas.SumBytes(w.first))); err != nil || !bytes.Equal(shape, w.first) {
+		t.Errorf("the whole file of the first blob has %d bytes, which are other ones; %v", len(shape), err)
+	}
+	if left, err := store.Assemblies(t.Context()); len(left) > 0 || err != nil {
+		t.Errorf("%v are still being assembled; %v", left, err)
+	}
+	wantRecipe(t, store, w.fourth)
 	wantNothingIncoming(t, root)
 	wantSound(t, store)
+}
+
+func wantRecipe(t *testing.T, store *Store, content []byte) {
+	t.Helper()
+	recipe, err := store.Recipe(t.Context(), cas.SumBytes(content))
+	if err != nil || recipe.Blob() != castest.BlobOf(content) {
+		t.Errorf("the recipe of %v makes %v; %v", castest.BlobOf(content), recipe.Blob(), err)
+	}
 }
 
 // startOver leaves an empty store that was closed in order. Making a new one each time would take most of a test's time.
 func (w work) startOver(t *testing.T, root string) {
 	t.Helper()
 	store := openUnsynced(t, root)
-	for _, path := range []string{store.Path(cas.SumBytes(w.first)), store.Path(cas.SumBytes(w.second)), store.layout.ref(w.ref)} {
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	paths := []string{store.layout.ref(w.ref)}
+	for _, content := range w.contents() {
+		paths = append(paths, store.Path(cas.SumBytes(content)))
+	}
+	for _, pattern := range []string{packsName + "/*", assembleName + "/*", indexName + "*"} {
+		found, err := filepath.Glob(store.layout.join(pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		paths = append(paths, found...)
+	}
+	for _, path := range paths {
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			t.Fatal(err)
 		}
-	}
-	if err := store.Close(); err != nil {
-		t.Fatal(err)
 	}
 }
 
@@ -174,7 +259,7 @@ func TestCrashAtEveryStep(t *testing.T) {
 func crashAt(t *testing.T, w work, root string, at int, after string) bool {
 	w.startOver(t, root)
 	volume := newFaultyVolume(t, 0, crash)
-	store, err := openOn(volume, root)
+	store, err := openFaulty(volume, root)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +286,7 @@ func crashAt(t *testing.T, w work, root string, at int, after string) bool {
 
 // die lets go of the lock and does nothing else, as the kernel does for a process that was killed.
 func die(store *Store) {
-	if err := store.lock.Close(); err != nil {
+	if err := errors.Join(store.shelf.close(), store.lock.Close()); err != nil {
 		panic(err)
 	}
 }
@@ -276,7 +361,7 @@ func TestFaultAtEveryStep(t *testing.T) {
 			for at := 1; ; at++ {
 				w.startOver(t, root)
 				volume := newFaultyVolume(t, 0, func(*faultyVolume) error { return fault })
-				store, err := openOn(volume, root)
+				store, err := openFaulty(volume, root)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -323,7 +408,7 @@ func TestWhatIsToldSurvives(t *testing.T) {
 		t.Fatal(err)
 	}
 	volume.at = len(volume.steps) + 5 // create, write, seal, publish, sync folder
-	content := []byte("seen too early")
+	content := large("seen too early")
 	if _, err := castest.Put(t.Context(), store, content); !errors.Is(err, errCrashed) {
 		t.Fatalf("put: %v", err)
 	}
@@ -350,7 +435,13 @@ func TestWhatIsToldSurvives(t *testing.T) {
 // TestOrderlyEndSavesTheSyncs: only a store that was not closed has its 256 folders synced.
 func TestOrderlyEndSavesTheSyncs(t *testing.T) {
 	root := t.TempDir()
-	reopenAndClose(t, root)
+	first, err := openOn(newFaultyVolume(t, 0, crash), root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
 	syncs := func() int {
 		volume := newFaultyVolume(t, 0, crash)
 		store, err := openOn(volume, root)
@@ -388,16 +479,15 @@ func victim(root string) int {
 	if err != nil {
 		panic(err)
 	}
-	name, err := cas.ParseRefName("shot_010")
+	w, err := makeWork(context.Background())
 	if err != nil {
 		panic(err)
 	}
-	volume := &faultyVolume{at: at, onFault: kill, unsaved: make(map[string]bool), saved: os.TempDir()}
-	store, err := openOn(volume, root)
+	volume := &faultyVolume{at: at, onFault: kill, unsaved: make(map[string]bool)}
+	store, err := openFaulty(volume, root)
 	if err != nil {
 		panic(err)
 	}
-	w := work{first: castest.Content(1, 5000), second: castest.Content(2, reserveFrom+bufferSize+1), ref: name}
 	if err := w.do(context.Background(), store, func(part string) { fmt.Println(part) }); err != nil {
 		panic(err)
 	}

@@ -44,3 +44,10 @@ func reopen(t testing.TB, root string) *Store {
 func TestConformance(t *testing.T) {
 	castest.Run(t, func(t *testing.T) cas.Store { return openNew(t) })
 }
+
+// large is content that is not small and begins with the text, so that tests can tell it.
+func large(text string) []byte {
+	content := castest.Content(1, SmallSize+1)
+	copy(content, text)
+	return content
+}

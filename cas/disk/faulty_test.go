@@ -1,12 +1,18 @@
 package disk
 
 import (
+	"context"
+	"crypto/rand"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
+
+	"hayloft/cas/index"
+	"hayloft/cas/pack"
 )
 
 // errCrashed is what every step after a crash returns: the process is dead, and nothing it asks for happens any more.
@@ -26,13 +32,18 @@ type faultyVolume struct {
 	crashed bool
 	unsaved map[string]bool // temporary files with content that is not durable
 	undo    []undo          // names that are not durable, oldest first
-	saved   string          // a folder outside the store, for files that a replace took away
+	saved   string          // a folder outside the store, for files that a replace took away; empty: no power cut comes
 }
 
 // unsyncedVolume is for looking at what a crash left: no power cut comes after that, and syncs would only take time.
 type unsyncedVolume struct{ osVolume }
 
 func (unsyncedVolume) syncDir(string) error { return nil }
+
+// boot is another one than that of a faultyVolume: the store takes whole files that are not synced for suspects.
+func (unsyncedVolume) boot() string { return "after" }
+
+func (*faultyVolume) boot() string { return "before" }
 
 // undo takes a change of names back.
 type undo struct {
@@ -75,6 +86,17 @@ func (v *faultyVolume) createTemp(dir string) (tempFile, error) {
 	return &faultyTemp{tempFile: temp, volume: v}, nil
 }
 
+func (v *faultyVolume) openPart(path string, size, reserve int64) (partFile, error) {
+	if err := v.step("open part"); err != nil {
+		return nil, err
+	}
+	part, err := v.osVolume.openPart(path, size, reserve)
+	if err != nil {
+		return nil, err
+	}
+	return &faultyPart{faultyTemp{tempFile: part, volume: v}, part}, nil
+}
+
 func (v *faultyVolume) publish(temp, path string) error {
 	if err := v.step("publish"); err != nil {
 		return err
@@ -90,11 +112,14 @@ func (v *faultyVolume) replace(temp, path string) error {
 	if err := v.step("replace"); err != nil {
 		return err
 	}
-	saved := filepath.Join(v.saved, filepath.Base(temp))
-	if err := os.Link(path, saved); errors.Is(err, fs.ErrNotExist) {
-		saved = ""
-	} else if err != nil {
-		return err
+	saved := ""
+	if v.saved != "" {
+		saved = filepath.Join(v.saved, rand.Text())
+		if err := os.Link(path, saved); errors.Is(err, fs.ErrNotExist) {
+			saved = ""
+		} else if err != nil {
+			return err
+		}
 	}
 	if err := v.osVolume.replace(temp, path); err != nil {
 		return err
@@ -162,7 +187,7 @@ func (v *faultyVolume) powerCut(t *testing.T, loseNames bool) {
 		return
 	}
 	for i := len(v.undo) - 1; i >= 0; i-- {
-		if err := v.undo[i].back(); err != nil {
+		if err := v.undo[i].back(); err != nil && !errors.Is(err, fs.ErrNotExist) { // it was removed since
 			t.Fatal(err)
 		}
 	}
@@ -203,4 +228,71 @@ func (f *faultyTemp) seal(size int64, mode fs.FileMode) error {
 	f.volume.unsaved[f.Name()] = false
 	f.volume.mu.Unlock()
 	return nil
+}
+
+func (f *faultyTemp) finish(mode fs.FileMode, modified time.Time) error {
+	if err := f.volume.step("finish"); err != nil {
+		return err
+	}
+	return f.tempFile.finish(mode, modified)
+}
+
+// faultyPart is a file that is written in any order.
+type faultyPart struct {
+	faultyTemp
+	part partFile
+}
+
+// WriteAt does half its work before its fault.
+func (f *faultyPart) WriteAt(p []byte, offset int64) (int, error) {
+	f.volume.mu.Lock()
+	f.volume.unsaved[f.Name()] = true
+	f.volume.mu.Unlock()
+	if err := f.volume.step("write part"); err != nil {
+		n, writeErr := f.part.WriteAt(p[:len(p)/2], offset)
+		return n, errors.Join(err, writeErr)
+	}
+	return f.part.WriteAt(p, offset)
+}
+
+func (f *faultyPart) startWriteback(int64, int64) {}
+
+func (f *faultyPart) share(from *os.File, offset, length, to int64) error {
+	return f.part.share(from, offset, length, to)
+}
+
+// faultyPacks has a fault before frames are appended, or before the index is told of them.
+type faultyPacks struct {
+	appender
+	volume *faultyVolume
+}
+
+func (f *faultyPacks) Append(ctx context.Context, frames [][]byte) ([]pack.Place, error) {
+	if err := f.volume.step("append to pack"); err != nil {
+		return nil, err
+	}
+	return f.appender.Append(ctx, frames)
+}
+
+type faultyIndex struct {
+	recorder
+	volume *faultyVolume
+}
+
+func (f *faultyIndex) Add(ctx context.Context, additions []index.Addition) error {
+	if err := f.volume.step("add to index"); err != nil {
+		return err
+	}
+	return f.recorder.Add(ctx, additions)
+}
+
+// openFaulty opens a store whose packs and index take part in the faults of the volume.
+func openFaulty(volume *faultyVolume, root string) (*Store, error) {
+	store, err := openOn(volume, root)
+	if err != nil {
+		return nil, err
+	}
+	store.packer.packs = &faultyPacks{store.packer.packs, volume}
+	store.packer.index = &faultyIndex{store.packer.index, volume}
+	return store, nil
 }

@@ -14,7 +14,8 @@ import (
 )
 
 const (
-	formatVersion = 1
+	formatVersion = 2
+	oldestFormat  = 1
 	formatPrefix  = "hayloft-blobs "
 	formatLimit   = 4096 // bytes; a newer format may say more on further lines
 
@@ -24,6 +25,7 @@ const (
 	objectsName   = "objects"
 	incomingName  = "incoming"
 	refsName      = "refs"
+	assembleName  = "assembling"
 
 	fanOuts   = 256
 	dirMode   = 0o755
@@ -75,22 +77,21 @@ func parseFormat(text []byte) (int, error) {
 	return version, nil
 }
 
-// inspect tells whether the directory is a store that this package can write to, or one yet to be made there (fresh).
-// A directory with anything else in it is ErrNotAStore. It changes nothing.
-func (l layout) inspect() (fresh bool, err error) {
+// inspect gives the format of the store in the directory, or 0 when one is yet to be made there. A directory with
+// anything else in it is ErrNotAStore. It changes nothing.
+func (l layout) inspect() (version int, err error) {
 	file, err := os.Open(l.join(formatName))
 	if errors.Is(err, fs.ErrNotExist) {
-		return true, l.checkEmpty()
+		return 0, l.checkEmpty()
 	}
 	if err != nil {
-		return false, err
+		return 0, err
 	}
 	text, readErr := io.ReadAll(io.LimitReader(file, formatLimit))
 	if err := errors.Join(readErr, file.Close()); err != nil {
-		return false, err
+		return 0, err
 	}
-	_, err = parseFormat(text)
-	return false, err
+	return parseFormat(text)
 }
 
 // checkEmpty refuses a directory with anything in it but what an interrupted creation leaves: the lock, and the format
@@ -118,17 +119,12 @@ func (l layout) checkEmpty() error {
 
 func stamp() string { return fmt.Sprintf("%s%d\n", formatPrefix, formatVersion) }
 
-// create stamps the directory as a store of the current format. The stamp comes before the folders: folders without a
-// stamp would look like somebody else's, while folders that are missing are made by every Open.
-func (l layout) create(names namespace) error {
-	fresh := l.join(formatNewName)
-	if err := writeSynced(fresh, stamp()); err != nil {
-		return err
-	}
-	if err := names.replace(fresh, l.join(formatName)); err != nil {
-		return err
-	}
-	return names.syncDir(string(l))
+// stampFormat makes the directory a store of the current format, be it empty or a store of an earlier one: that had
+// nothing which the current format reads in another way. The stamp comes before the folders: folders without a stamp
+// would look like somebody else's, while folders that are missing are made by every Open. And no program that knows the
+// earlier format alone can come between and write beside packs of which it knows nothing.
+func (l layout) stampFormat(names namespace) error {
+	return l.replaceDurably(names, formatName, stamp())
 }
 
 func writeSynced(path, text string) error {
@@ -143,27 +139,35 @@ func writeSynced(path, text string) error {
 
 // makeFolders makes those folders of a store that are missing, durably.
 func (l layout) makeFolders(names namespace) error {
-	for _, name := range []string{objectsName, incomingName, refsName} {
-		if err := os.Mkdir(l.join(name), dirMode); err != nil && !errors.Is(err, fs.ErrExist) {
+	madeAny, made := false, false
+	for _, name := range []string{objectsName, incomingName, refsName, packsName, assembleName} {
+		if err := makeFolder(l.join(name), &madeAny); err != nil {
 			return err
 		}
 	}
-	made := false
 	for i := range fanOuts {
-		switch err := os.Mkdir(l.fanOut(i), dirMode); {
-		case err == nil:
-			made = true
-		case !errors.Is(err, fs.ErrExist):
+		if err := makeFolder(l.fanOut(i), &made); err != nil {
 			return err
 		}
 	}
-	if !made {
+	if made {
+		if err := names.syncDir(l.join(objectsName)); err != nil {
+			return err
+		}
+	}
+	if madeAny || made {
+		return names.syncDir(string(l))
+	}
+	return nil
+}
+
+func makeFolder(path string, made *bool) error {
+	err := os.Mkdir(path, dirMode)
+	if errors.Is(err, fs.ErrExist) {
 		return nil
 	}
-	if err := names.syncDir(l.join(objectsName)); err != nil {
-		return err
-	}
-	return names.syncDir(string(l))
+	*made = *made || err == nil
+	return err
 }
 
 // clearIncoming removes files that were half written when their process died. They were never acknowledged.

@@ -51,18 +51,18 @@ func (s *Store) PutRef(ctx context.Context, name cas.RefName, blob cas.Blob) err
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("put ref %v: %w", name, err)
 	}
-	if err := s.putRef(name, blob); err != nil {
+	if err := s.putRef(ctx, name, blob); err != nil {
 		return fmt.Errorf("put ref %v for %v: %w", name, blob, s.explain(err))
 	}
 	return nil
 }
 
-func (s *Store) putRef(name cas.RefName, blob cas.Blob) error {
+func (s *Store) putRef(ctx context.Context, name cas.RefName, blob cas.Blob) error {
 	if err := s.life.enter(); err != nil {
 		return err
 	}
 	defer s.leave()
-	held, err := s.holds(blob)
+	held, err := s.holds(ctx, blob)
 	if err != nil {
 		return err
 	}

@@ -26,9 +26,13 @@ var (
 // Store is a [cas.Store] in a directory, open for writing. It may be used by many goroutines.
 type Store struct {
 	View
-	volume volume
-	lock   *os.File
-	life   life
+	volume     volume
+	lock       *os.File
+	life       life
+	packer     *packer
+	memory     budget        // of the bodies of small blobs
+	spilled    chan struct{} // one for each spilled blob that is being packed
+	assemblies assemblies
 }
 
 // Open opens the store in the directory root for reading and writing and clears what a crash left there. When root
@@ -48,7 +52,27 @@ func openOn(volume volume, root string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", path, err)
 	}
-	return &Store{View: View{layout: where, ledger: new(ledger)}, volume: volume, lock: lock}, nil
+	store := &Store{View: View{layout: where, ledger: new(ledger)}, volume: volume, lock: lock,
+		spilled: make(chan struct{}, spilledAtOnce)}
+	if err := store.equip(); err != nil {
+		return nil, fmt.Errorf("open store %s: %w", path, errors.Join(err, lock.Close()))
+	}
+	return store, nil
+}
+
+// equip reads or makes what the store is known by, and opens its packs.
+func (s *Store) equip() (err error) {
+	if s.generation, err = s.layout.keepGeneration(s.volume); err != nil {
+		return err
+	}
+	if s.epoch, err = s.layout.keepEpoch(s.volume, s.volume.boot()); err != nil {
+		return err
+	}
+	if s.shelf, err = openShelf(context.Background(), s.layout); err != nil {
+		return err
+	}
+	s.packer = &packer{packs: s.shelf.packs, index: s.shelf.index}
+	return nil
 }
 
 // prepare leaves a locked, complete and cleared store. It looks before it locks, since the lock is a file and not even
@@ -71,12 +95,12 @@ func prepare(names namespace, where layout) (*os.File, error) {
 }
 
 func prepareLocked(names namespace, where layout, orderly bool) error {
-	fresh, err := where.inspect()
+	version, err := where.inspect()
 	if err != nil {
 		return err
 	}
-	if fresh {
-		if err := where.create(names); err != nil {
+	if version != formatVersion {
+		if err := where.stampFormat(names); err != nil {
 			return err
 		}
 	}
@@ -86,7 +110,10 @@ func prepareLocked(names namespace, where layout, orderly bool) error {
 	if err := where.clearIncoming(names); err != nil {
 		return err
 	}
-	if !fresh && !orderly {
+	if err := where.clearAssembling(names); err != nil {
+		return err
+	}
+	if version != 0 && !orderly {
 		if err := where.syncFanOuts(names); err != nil {
 			return err
 		}
@@ -122,8 +149,9 @@ func takeLock(path string) (lock *os.File, orderly bool, err error) {
 	return file, string(mark) == endedInOrder, nil
 }
 
-// Close lets another process open the store. Create and PutRef fail from now on with [cas.ErrClosed]; writers that are
-// open may still end, and the directory stays locked until the last of them has. Reading still works.
+// Close lets another process open the store. Whatever writes fails from now on with [cas.ErrClosed]; writers and
+// assemblies that are open may still end, and the directory stays locked until the last of them has. Then reading ends,
+// too, but for readers that are open.
 func (s *Store) Close() error {
 	if !s.life.close() {
 		return nil
@@ -140,9 +168,10 @@ func (s *Store) leave() {
 }
 
 func (s *Store) unlock() error {
-	var err error
+	err := s.shelf.close()
 	if s.ledger.allSettled() {
-		_, err = s.lock.WriteAt([]byte(endedInOrder), 0)
+		_, markErr := s.lock.WriteAt([]byte(endedInOrder), 0)
+		err = errors.Join(err, markErr)
 	}
 	return errors.Join(err, s.lock.Close())
 }
@@ -202,7 +231,8 @@ const reserveFrom = 1 << 20
 const reserveMax = 1 << 30
 
 // Create starts a blob; see [cas.Creator]. An announced size for which the disk has no room is [cas.ErrNoSpace] at once.
-// The writer it returns is an [io.ReaderFrom] that hashes while it reads and writes.
+// The writer it returns is an [io.ReaderFrom] that hashes while it reads and writes. A blob of at most [SmallSize] bytes
+// ends in a pack; those that are committed at the same time share one sync.
 func (s *Store) Create(ctx context.Context, hint int64) (cas.Writer, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("create blob: %w", err)
@@ -210,12 +240,15 @@ func (s *Store) Create(ctx context.Context, hint int64) (cas.Writer, error) {
 	if err := s.life.enter(); err != nil {
 		return nil, fmt.Errorf("create blob: %w", err)
 	}
+	if hint <= SmallSize {
+		return newWriter(s, nil, hint), nil
+	}
 	temp, err := s.createTemp(hint)
 	if err != nil {
 		s.leave()
 		return nil, fmt.Errorf("create blob: %w", s.explain(err))
 	}
-	return newWriter(s, temp), nil
+	return newWriter(s, temp, hint), nil
 }
 
 func (s *Store) createTemp(hint int64) (tempFile, error) {

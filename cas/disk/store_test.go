@@ -57,12 +57,12 @@ func tree(t *testing.T, root string) (all []string) {
 func TestLayoutOnDisk(t *testing.T) {
 	root := filepath.Join(t.TempDir(), "made", "on", "the", "way")
 	store := reopen(t, root)
-	put(t, store, []byte("hay"))
+	put(t, store, large("hay"))
 	stamp, err := os.ReadFile(filepath.Join(root, "format"))
-	if err != nil || string(stamp) != "hayloft-blobs 1\n" {
+	if err != nil || string(stamp) != "hayloft-blobs 2\n" {
 		t.Errorf("format is %q, %v", stamp, err)
 	}
-	digest := cas.SumBytes([]byte("hay"))
+	digest := cas.SumBytes(large("hay"))
 	want := filepath.Join(root, "objects", digest.String()[:2], digest.String()[2:])
 	if store.Path(digest) != want || !filepath.IsAbs(want) {
 		t.Errorf("Path(%v) = %s, want %s", digest, store.Path(digest), want)
@@ -86,7 +86,7 @@ func TestOpenLeavesOthersAlone(t *testing.T) {
 	}{
 		"project":          {"scene.blend", "BLENDER", ErrNotAStore, "scene.blend"},
 		"somebody's lock":  {"lock", "pid 4711", ErrNotAStore, "lock"},
-		"newer":            {"format", "hayloft-blobs 2\nchunked\n", cas.ErrNewerFormat, "format 2"},
+		"newer":            {"format", "hayloft-blobs 3\nchunked\n", cas.ErrNewerFormat, "format 3"},
 		"damaged":          {"format", "hayloft-blobs one\n", errDamagedFormat, "backup"},
 		"something else's": {"format", "png", errDamagedFormat, "backup"},
 	} {
@@ -137,6 +137,7 @@ func TestOneWriterManyReaders(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer closeView(t, view)
 	if !isHeld(t, view, blob) {
 		t.Error("a reader beside the writer does not find the blob")
 	}
@@ -162,7 +163,7 @@ func TestOneWriterManyReaders(t *testing.T) {
 
 func TestUnsoundFileIsRepairedByCommit(t *testing.T) {
 	store := openNew(t)
-	content := []byte("the right bytes")
+	content := large("the right bytes")
 	path := store.Path(cas.SumBytes(content))
 	if err := os.WriteFile(path, []byte("half"), 0o600); err != nil {
 		t.Fatal(err)
@@ -191,7 +192,7 @@ func (v racingVolume) publish(temp, path string) error {
 }
 
 func TestLoserOfARaceSyncsToo(t *testing.T) {
-	content := []byte("the same bytes")
+	content := large("the same bytes")
 	volume := racingVolume{newFaultyVolume(t, 0, crash), content}
 	root := t.TempDir()
 	store, err := openOn(volume, root)
@@ -221,10 +222,10 @@ func TestStepsOfOneCommit(t *testing.T) {
 		"duplicate": {"create", "write", "remove"},
 	} {
 		if what == "duplicate" {
-			put(t, store, []byte(what))
+			put(t, store, large(what))
 		}
 		volume.steps = nil
-		put(t, store, []byte(what))
+		put(t, store, large(what))
 		if diff := cmp.Diff(want, volume.steps); diff != "" {
 			t.Errorf("steps for a %s blob (-want +got):\n%s", what, diff)
 		}
@@ -269,7 +270,7 @@ func TestBlobIsHiddenUntilItsNameIsDurable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	content := []byte("not yet")
+	content := large("not yet")
 	blob := castest.BlobOf(content)
 	committed := make(chan error)
 	commit := func() {
@@ -380,7 +381,7 @@ func TestNotInOrderAfterAFailedSync(t *testing.T) {
 		t.Fatal(err)
 	}
 	volume.at = len(volume.steps) + 5 // create, write, seal, publish, sync folder
-	if _, err := castest.Put(t.Context(), store, []byte("hay")); !errors.Is(err, syscall.EIO) {
+	if _, err := castest.Put(t.Context(), store, large("hay")); !errors.Is(err, syscall.EIO) {
 		t.Fatalf("put: %v, want EIO", err)
 	}
 	if err := store.Close(); err != nil {
@@ -401,11 +402,11 @@ func TestNameIsMadeAnewAfterAFailedSync(t *testing.T) {
 	}
 	defer die(store)
 	volume.steps, volume.at = nil, 5 // create, write, seal, publish, sync folder
-	if _, err := castest.Put(t.Context(), store, []byte("hay")); !errors.Is(err, syscall.EIO) {
+	if _, err := castest.Put(t.Context(), store, large("hay")); !errors.Is(err, syscall.EIO) {
 		t.Fatalf("put: %v, want EIO", err)
 	}
 	volume.steps, volume.at = nil, 0
-	put(t, store, []byte("hay"))
+	put(t, store, large("hay"))
 	want := []string{"create", "write", "seal", "publish", "replace", "sync folder"}
 	if diff := cmp.Diff(want, volume.steps); diff != "" {
 		t.Errorf("steps of the second commit (-want +got):\n%s", diff)
@@ -463,13 +464,13 @@ func TestLinkStandsInForRename(t *testing.T) {
 func TestVerifyFindings(t *testing.T) {
 	store := openNew(t)
 	root := string(store.layout)
-	sound, rotten := put(t, store, []byte("sound")), put(t, store, []byte("rotten"))
-	writable := put(t, store, []byte("writable"))
+	sound, rotten := put(t, store, large("sound")), put(t, store, large("rotten"))
+	writable := put(t, store, large("writable"))
 	name, err := cas.ParseRefName("broken")
 	if err != nil {
 		t.Fatal(err)
 	}
-	overwrite(t, store.Path(rotten.Digest), "rattan")
+	overwrite(t, store.Path(rotten.Digest), string(large("rattan")))
 	for path, text := range map[string]string{
 		"objects/README":     "",
 		"objects/00/note":    "",
@@ -559,6 +560,7 @@ func TestRefs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer closeView(t, view)
 	listed := func(after cas.RefName) (all []string) {
 		err := view.ListRefs(t.Context(), after, func(name cas.RefName, blob cas.Blob) error {
 			if want := map[bool]cas.Blob{true: second, false: first}[name == names[0]]; blob != want {
@@ -612,12 +614,13 @@ func FuzzParseRef(f *testing.F) {
 
 func FuzzParseFormat(f *testing.F) {
 	f.Add([]byte(stamp()))
-	f.Add([]byte("hayloft-blobs 2\nmore\n"))
+	f.Add([]byte("hayloft-blobs 3\nmore\n"))
+	f.Add([]byte("hayloft-blobs 1\n"))
 	f.Add([]byte("hayloft-blobs 0\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		version, err := parseFormat(text)
 		switch {
-		case err == nil && string(text) != stamp():
+		case err == nil && string(text) != fmt.Sprintf("%s%d\n", formatPrefix, version):
 			t.Errorf("%q was taken for format %d", text, version)
 		case errors.Is(err, cas.ErrNewerFormat) && version <= formatVersion:
 			t.Errorf("%q was taken for the newer format %d", text, version)
@@ -665,4 +668,11 @@ func mustRead(t *testing.T, store cas.Opener, digest cas.Digest) []byte {
 		t.Fatal(err)
 	}
 	return content
+}
+
+func closeView(t testing.TB, view *View) {
+	t.Helper()
+	if err := view.Close(); err != nil {
+		t.Error(err)
+	}
 }

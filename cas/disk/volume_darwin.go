@@ -27,3 +27,13 @@ func (osVolume) syncDir(dir string) error { return syncDirectory(dir) }
 func allocate(*os.File, int64) (done bool, err error) { return false, nil }
 
 func startWriteback(*os.File, int64, int64) {}
+
+func (osVolume) boot() string {
+	id, err := unix.Sysctl("kern.bootsessionuuid")
+	if err != nil {
+		return ""
+	}
+	return id
+}
+
+func shareRange(*os.File, *os.File, int64, int64, int64) error { return errors.ErrUnsupported }

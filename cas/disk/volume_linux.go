@@ -3,6 +3,7 @@ package disk
 import (
 	"errors"
 	"os"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -52,4 +53,32 @@ func startWriteback(file *os.File, offset, length int64) {
 	_ = conn.Control(func(fd uintptr) {
 		_ = unix.SyncFileRange(int(fd), offset, length, unix.SYNC_FILE_RANGE_WRITE)
 	})
+}
+
+func (osVolume) boot() string {
+	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(text))
+}
+
+func shareRange(file, from *os.File, offset, length, to int64) error {
+	target, err := file.SyscallConn()
+	if err != nil {
+		return err
+	}
+	source, err := from.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	outer := target.Control(func(fd uintptr) {
+		inner := source.Control(func(fromFd uintptr) {
+			failed = unix.IoctlFileCloneRange(int(fd), &unix.FileCloneRange{
+				Src_fd: int64(fromFd), Src_offset: uint64(offset), Src_length: uint64(length), Dest_offset: uint64(to)})
+		})
+		failed = errors.Join(failed, inner)
+	})
+	return errors.Join(outer, failed)
 }

@@ -43,6 +43,10 @@ func allocate(*os.File, int64) (done bool, err error) { return false, nil }
 
 func startWriteback(*os.File, int64, int64) {}
 
+func (osVolume) boot() string { return "" }
+
+func shareRange(*os.File, *os.File, int64, int64, int64) error { return errors.ErrUnsupported }
+
 func isNoSpace(err error) bool {
 	return errors.Is(err, windows.ERROR_DISK_FULL) || errors.Is(err, windows.ERROR_HANDLE_DISK_FULL)
 }

@@ -83,8 +83,8 @@ func (b Block) Structs() iter.Seq2[Struct, error] {
 				yield(Struct{}, err)
 				return
 			}
-			for ; len(data) > 0; data = data[kind.size:] {
-				if !yield(Struct{b.file, e.owner, kind, data[:kind.size]}, nil) {
+			for at := e.at + first*kind.size; len(data) > 0; at, data = at+kind.size, data[kind.size:] {
+				if !yield(Struct{b.file, e.owner, kind, at, data[:kind.size]}, nil) {
 					return
 				}
 			}

@@ -60,14 +60,12 @@ func findPointCache(r *reach, s Struct) error {
 	}
 	switch {
 	case flag&cacheExternal != 0:
-		f.Written = s.Text("path")
-		if f.Written == "" {
+		f.dir, f.name = s.Text("path"), name
+		f.place, f.namePlace = placeOf(s, "path"), placeOf(s, "name")
+		if f.dir == "" {
 			return nil
 		}
-		if !strings.HasSuffix(f.Written, "/") && !strings.HasSuffix(f.Written, `\`) {
-			f.Written += "/"
-		}
-		f.Written += name
+		f.Written = withSeparator(f.dir) + name
 	case flag&cacheOnDisk != 0:
 		f.Field = "PointCache.name"
 		f.Written = blendCacheFolder(f.base) + "/" + name
@@ -83,19 +81,71 @@ func blendCacheFolder(blend string) string {
 	return "//blendcache_" + strings.TrimSuffix(name, filepath.Ext(name))
 }
 
-// findNodesBake lists the folder of a modifier's bakes. What is not baked is computed again.
-func findNodesBake(r *reach, s Struct) error {
-	return findTextBlock(r, s, "geometry nodes bake", "simulation_bake_directory", shapeFolder)
-}
-
 const (
 	bakeOwnPath = 1 << 1 // NodesModifierBake.flag
-	bakePacked  = 1      // NodesModifierBake.bake_target
+	bakePacked  = 1      // bake_target of a bake, or of its modifier; 0 on a bake is as its modifier says
 )
 
-func findNodesBakes(r *reach, s Struct) error {
-	if s.Int("flag")&bakeOwnPath == 0 || s.Int("bake_target") == bakePacked {
+// findNodes lists the folders of a modifier's bakes, and marks what it hands to its nodes.
+func findNodes(r *reach, s Struct) error {
+	if err := markInputs(r, s); err != nil {
+		return err
+	}
+	block, ok := s.Follow("bakes")
+	if !ok || block.Type() != "NodesModifierBake" { // Blender 3.6 and 4.0 have one folder for all.
+		return findBake(r, s, "simulation_bake_directory")
+	}
+	shared := false
+	for bake, err := range block.Structs() {
+		if err != nil {
+			return err
+		}
+		target := bake.Int("bake_target")
+		if target == 0 {
+			target = s.Int("bake_target")
+		}
+		switch {
+		case target == bakePacked:
+		case bake.Int("flag")&bakeOwnPath != 0:
+			if err := findBake(r, bake, "directory"); err != nil {
+				return err
+			}
+		default:
+			shared = true
+		}
+	}
+	if !shared {
 		return nil
 	}
-	return findTextBlock(r, s, "geometry nodes bake", "directory", shapeFolder)
+	return findBake(r, s, "simulation_bake_directory")
+}
+
+// findBake lists a folder of bakes as required: Blender writes its path when it bakes, and without the bake a simulation
+// that does not start at its first frame shows nothing.
+func findBake(r *reach, s Struct, field string) error {
+	f, ok, err := inBlock(s, "geometry nodes bake", field)
+	if err != nil || !ok {
+		return err
+	}
+	f.shape, f.Required = shapeFolder, true
+	return r.found(f)
+}
+
+// markInputs remembers the properties that a modifier hands to its nodes. They lie behind it in the file.
+func markInputs(r *reach, s Struct) error {
+	block, ok := s.Follow("settings.properties")
+	if !ok {
+		return nil
+	}
+	inputs, ok, err := block.Struct()
+	if err != nil || !ok {
+		return err
+	}
+	for input, err := range inputs.List("data.group") {
+		if err != nil {
+			return err
+		}
+		r.inputs[input.at] = true
+	}
+	return nil
 }

@@ -11,7 +11,6 @@ import (
 // catalogue is the DNA1 block: what every struct of the file is made of, as the Blender that wrote it laid it out.
 type catalogue struct {
 	structs []structType
-	byName  map[string]int
 	room    int // how many more pointers may be listed
 }
 
@@ -44,6 +43,7 @@ type pointerAt struct {
 // decoderOf the catalogue; every read is checked against what is left.
 type decoderOf struct {
 	data  []byte
+	text  string // the same bytes: names are pieces of it
 	at    int
 	order binary.ByteOrder
 	err   error
@@ -101,15 +101,15 @@ func (d *decoderOf) texts(tag string) []string {
 			d.err = corrupt("the list of structs (DNA1) has a name without an end")
 			return nil
 		}
-		list[i] = string(d.take(end))
-		d.take(1)
+		list[i] = d.text[d.at : d.at+end]
+		d.take(end + 1)
 	}
 	return list
 }
 
 // parseCatalogue reads a DNA1 block and checks that each struct's members add up to its size.
 func parseCatalogue(data []byte, order binary.ByteOrder, pointerSize int64) (*catalogue, error) {
-	d := &decoderOf{data: data, order: order}
+	d := &decoderOf{data: data, text: string(data), order: order}
 	d.section("SDNA")
 	names, types := d.texts("NAME"), d.texts("TYPE")
 	d.section("TLEN")
@@ -120,9 +120,11 @@ func parseCatalogue(data []byte, order binary.ByteOrder, pointerSize int64) (*ca
 	d.section("STRC")
 	shapes := make([][]byte, d.count(4))
 	structOf := make(map[int]int, len(shapes))
+	total := 0 // members of all structs
 	for i := range shapes {
 		kind, members := d.u16(), d.u16()
 		shapes[i] = d.take(4 * members)
+		total += members
 		if d.err == nil && kind >= len(types) {
 			d.err = corrupt("struct %d is of type %d, of which there are %d", i, kind, len(types))
 		}
@@ -134,18 +136,47 @@ func parseCatalogue(data []byte, order binary.ByteOrder, pointerSize int64) (*ca
 	if d.err != nil {
 		return nil, d.err
 	}
-	c := &catalogue{structs: make([]structType, len(shapes)), byName: make(map[string]int, len(shapes)), room: mostPointers}
+	c := &catalogue{structs: make([]structType, len(shapes)), room: mostPointers}
 	for kind, i := range structOf {
 		c.structs[i] = structType{name: types[kind], size: sizes[kind]}
-		c.byName[types[kind]] = i
 	}
 	declared := declarations(names)
+	room := make([]member, total)
 	for i := range c.structs {
+		n := len(shapes[i]) / 4
+		c.structs[i].members, room = room[:0:n], room[n:]
 		if err := c.lay(i, shapes[i], declared, types, sizes, structOf, order, pointerSize); err != nil {
 			return nil, err
 		}
 	}
 	return c, c.findPointers()
+}
+
+// catalogues remembers those of files that were read before: most files of a shot come from one Blender, and so have the
+// same one. A nil one remembers nothing.
+type catalogues struct{ known []knownCatalogue }
+
+type knownCatalogue struct {
+	header Header
+	data   []byte
+	parsed *catalogue
+}
+
+const mostCatalogues = 4
+
+func (c *catalogues) parse(data []byte, header Header) (*catalogue, error) {
+	if c != nil {
+		for _, k := range c.known {
+			if k.header == header && bytes.Equal(k.data, data) {
+				return k.parsed, nil
+			}
+		}
+	}
+	parsed, err := parseCatalogue(data, header.order(), int64(header.PointerSize))
+	if err == nil && c != nil && len(c.known) < mostCatalogues {
+		c.known = append(c.known, knownCatalogue{header, data, parsed})
+	}
+	return parsed, err
 }
 
 // declaration is a member's name as C writes it, taken apart.
@@ -191,7 +222,6 @@ func parseDeclaration(text string) declaration {
 // lay computes the offsets of a struct's members. Padding is a member like any other, so offsets are running sums.
 func (c *catalogue) lay(index int, shape []byte, declared []declaration, types []string, sizes []int64, structOf map[int]int, order binary.ByteOrder, pointerSize int64) error {
 	s := &c.structs[index]
-	s.members = make([]member, 0, len(shape)/4)
 	var offset int64
 	for ; len(shape) >= 4; shape = shape[4:] {
 		kind, name := int(order.Uint16(shape)), int(order.Uint16(shape[2:]))

@@ -19,13 +19,15 @@ import (
 	"go.uber.org/goleak"
 )
 
-// corpusTop is removed when all tests are done.
-var corpusTop string
+// corpusTop is the corpus of the Blender on the PATH. Those of others lie beside it; all are removed when the tests are
+// done.
+var corpusTop, corpusAll string
 
 func TestMain(m *testing.M) {
 	var err error
-	if corpusTop, err = os.MkdirTemp("", "hayloft-blend-corpus-*"); err == nil {
-		corpusTop, err = filepath.EvalSymlinks(corpusTop)
+	if corpusAll, err = os.MkdirTemp("", "hayloft-blend-corpus-*"); err == nil {
+		corpusAll, err = filepath.EvalSymlinks(corpusAll)
+		corpusTop = filepath.Join(corpusAll, "0")
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -36,7 +38,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
 	}
-	os.RemoveAll(corpusTop)
+	os.RemoveAll(corpusAll)
 	os.Exit(code)
 }
 
@@ -47,26 +49,75 @@ type want struct {
 	Listed  []string `json:"listed"` // what Blender itself lists
 }
 
-var makeCorpus = sync.OnceValues(func() (map[string]want, error) {
-	out, err := exec.Command("blender", "-b", "--factory-startup", "--python-exit-code", "1", "-P", "testdata/corpus.py", "--", corpusTop).CombinedOutput()
+// python runs a script in Blender.
+type python struct {
+	name  string
+	top   string   // of its corpus
+	begin []string // of the command, before the script
+}
+
+func (p python) run(script string, args ...string) ([]byte, error) {
+	command := append(slices.Clone(p.begin), script, "--")
+	command = append(command, args...)
+	out, err := exec.Command(command[0], command[1:]...).CombinedOutput()
 	if err != nil {
-		return nil, fmt.Errorf("Blender 3.4 on the PATH makes the corpus: %w\n%s", err, out)
+		return out, fmt.Errorf("%s: %w\n%s", strings.Join(command, " "), err, out)
 	}
-	text, err := os.ReadFile(filepath.Join(corpusTop, "expected.json"))
-	if err != nil {
-		return nil, err
+	return out, nil
+}
+
+// pythons are the Blender on the PATH, and the Pythons with a bpy module that HAYLOFT_BPY lists.
+func pythons() []python {
+	list := []python{{"blender", corpusTop, []string{"blender", "-b", "--factory-startup", "--python-exit-code", "1", "-P"}}}
+	for i, path := range filepath.SplitList(os.Getenv("HAYLOFT_BPY")) {
+		list = append(list, python{path, filepath.Join(corpusAll, fmt.Sprint(i+1)), []string{path}})
 	}
-	scenes := map[string]want{}
-	return scenes, json.Unmarshal(text, &scenes)
+	return list
+}
+
+var makeCorpora = sync.OnceValues(func() ([]map[string]want, error) {
+	var corpora []map[string]want
+	for _, p := range pythons() {
+		if err := os.Mkdir(p.top, 0o755); err != nil {
+			return nil, err
+		}
+		if _, err := p.run("testdata/corpus.py", p.top); err != nil {
+			return nil, fmt.Errorf("Blender makes the corpus: %w", err)
+		}
+		text, err := os.ReadFile(filepath.Join(p.top, "expected.json"))
+		if err != nil {
+			return nil, err
+		}
+		scenes := map[string]want{}
+		if err := json.Unmarshal(text, &scenes); err != nil {
+			return nil, err
+		}
+		corpora = append(corpora, scenes)
+	}
+	return corpora, nil
 })
 
-func corpus(t *testing.T) map[string]want {
+// eachScene runs a test for each scene of each Blender.
+func eachScene(t *testing.T, test func(t *testing.T, p python, name string, want want)) {
 	t.Helper()
-	scenes, err := makeCorpus()
+	corpora, err := makeCorpora()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return scenes
+	for i, p := range pythons() {
+		for name, want := range corpora[i] {
+			t.Run(filepath.Base(p.top)+"/"+name, func(t *testing.T) { test(t, p, name, want) })
+		}
+	}
+}
+
+func corpus(t *testing.T) map[string]want {
+	t.Helper()
+	corpora, err := makeCorpora()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return corpora[0]
 }
 
 func traceOne(t *testing.T, path string, options Options) Report {
@@ -79,34 +130,36 @@ func traceOne(t *testing.T, path string, options Options) Report {
 }
 
 func TestTraceFindsWhatScenesNeed(t *testing.T) {
-	for name, want := range corpus(t) {
-		t.Run(name, func(t *testing.T) {
-			report := traceOne(t, filepath.Join(corpusTop, name), Options{})
-			slices.Sort(want.Files)
-			slices.Sort(want.Missing)
-			if diff := cmp.Diff(want.Files, report.Files); diff != "" {
-				t.Errorf("files (- wanted, + found):\n%s", diff)
-			}
-			if diff := cmp.Diff(want.Missing, report.Missing); diff != "" {
-				t.Errorf("missing (- wanted, + found):\n%s", diff)
-			}
-			if len(report.Warnings) > 0 {
-				t.Errorf("warnings: %q", report.Warnings)
-			}
-		})
-	}
+	eachScene(t, func(t *testing.T, p python, name string, want want) {
+		report := traceOne(t, filepath.Join(p.top, name), Options{})
+		slices.Sort(want.Files)
+		slices.Sort(want.Missing)
+		if diff := cmp.Diff(want.Files, report.Files); diff != "" {
+			t.Errorf("files (- wanted, + found):\n%s", diff)
+		}
+		if diff := cmp.Diff(want.Missing, report.Missing); diff != "" {
+			t.Errorf("missing (- wanted, + found):\n%s", diff)
+		}
+		if len(report.Warnings) > 0 {
+			t.Errorf("warnings: %q", report.Warnings)
+		}
+	})
 }
 
 // TestTraceFindsAllThatBlenderLists holds every path that Blender names itself against the findings.
 func TestTraceFindsAllThatBlenderLists(t *testing.T) {
-	for name, want := range corpus(t) {
+	eachScene(t, func(t *testing.T, p python, name string, want want) {
 		found := map[string]bool{
 			"/c/tex/drive.png": true, `\\server/tex/share.png`: true, // Blender's reading of paths of Windows.
-			filepath.Join(corpusTop, "ocean"): true, // The ocean is not marked as baked, so nothing is read from there.
+			filepath.Join(p.top, "ocean"):                  true, // The ocean is not marked as baked, so nothing is read from there.
+			filepath.Join(p.top, "external", "unused.ies"): true, // A node that takes its profile from a text has it.
 		}
-		report := traceOne(t, filepath.Join(corpusTop, name), Options{})
+		report := traceOne(t, filepath.Join(p.top, name), Options{})
 		for _, d := range report.Dependencies {
 			found[d.Resolved] = true
+			if d.Kind == "point cache" {
+				found[filepath.Dir(d.Resolved)] = true
+			}
 			for _, file := range d.Files {
 				found[file] = true
 			}
@@ -116,10 +169,10 @@ func TestTraceFindsAllThatBlenderLists(t *testing.T) {
 		}
 		for _, path := range want.Listed {
 			if !found[path] {
-				t.Errorf("%s: Blender lists %s", name, path)
+				t.Errorf("Blender lists %s", path)
 			}
 		}
-	}
+	})
 }
 
 func TestFindingsNameTheirDatablock(t *testing.T) {
@@ -185,6 +238,22 @@ func TestFeatures(t *testing.T) {
 	want := []string{"alembic", "blender:3.4", "denoiser:openimagedenoise", "engine:CYCLES", "fluid", "gpu", "osl", "usd"}
 	if diff := cmp.Diff(want, report.Features); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestCyclesDenoisesUnlessToldOtherwise has a scene with the settings of a new one, and one in which they were changed.
+func TestCyclesDenoisesUnlessToldOtherwise(t *testing.T) {
+	if _, err := makeCorpora(); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range pythons() {
+		const denoiser = "denoiser:openimagedenoise"
+		if got := traceOne(t, filepath.Join(p.top, "lost.blend"), Options{}).Features; !slices.Contains(got, denoiser) {
+			t.Errorf("%s: a new scene needs %q", p.name, got)
+		}
+		if got := traceOne(t, filepath.Join(p.top, "quick.blend"), Options{}).Features; !slices.Contains(got, "engine:CYCLES") || slices.Contains(got, denoiser) {
+			t.Errorf("%s: a scene without denoising needs %q", p.name, got)
+		}
 	}
 }
 

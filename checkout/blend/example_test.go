@@ -3,6 +3,7 @@ package blend_test
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"hayloft/checkout/blend"
@@ -76,4 +77,35 @@ func ExampleTrace() {
 	// Unordered output:
 	// IMwood lacks wood.png
 	// IMsky lacks sky.png
+}
+
+// Write a copy in which all images lie in another folder.
+func ExampleRewrite() {
+	copied, err := os.CreateTemp("", "*.blend")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.Remove(copied.Name())
+	defer copied.Close()
+	changed, err := blend.Rewrite(context.Background(), "testdata/small.blend", copied, func(d blend.Dependency) (string, bool) {
+		return "//../shared/" + filepath.Base(d.Resolved), d.Kind == "image"
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	report, err := blend.Trace(context.Background(), []string{copied.Name()}, blend.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(changed, "changed")
+	for _, d := range report.Dependencies {
+		fmt.Println(d.Datablock, d.Written)
+	}
+	// Unordered output:
+	// 2 changed
+	// IMwood //../shared/wood.png
+	// IMsky //../shared/sky.png
 }

@@ -31,10 +31,19 @@ func seeScene(r *reach, s Struct) error {
 // numbers of the denoisers are those of its own list.
 var denoisers = map[int64]string{2: "optix", 4: "openimagedenoise"}
 
-const cyclesOnGPU = 1
+const (
+	cyclesOnGPU      = 1
+	denoisesUnasked  = 300 // From this version on Cycles removes noise unless that is switched off.
+	usualDenoiser    = 4
+	denoiserSetting  = "denoiser"
+	denoisingSetting = "use_denoising"
+)
 
 func seeCycles(r *reach, s Struct) error {
-	settings := map[string]int64{}
+	settings := map[string]int64{denoiserSetting: usualDenoiser}
+	if r.file.header.Version >= denoisesUnasked {
+		settings[denoisingSetting] = 1
+	}
 	for _, root := range []string{"id.properties", "id.system_properties"} {
 		if err := readGroup(s, root, "cycles", settings); err != nil {
 			return err
@@ -46,7 +55,7 @@ func seeCycles(r *reach, s Struct) error {
 	if settings["device"] == cyclesOnGPU {
 		r.t.features["gpu"] = true
 	}
-	if name, ok := denoisers[settings["denoiser"]]; ok && settings["use_denoising"] != 0 {
+	if name, ok := denoisers[settings[denoiserSetting]]; ok && settings[denoisingSetting] != 0 {
 		r.t.features["denoiser:"+name] = true
 	}
 	return nil

@@ -43,7 +43,10 @@ var (
 
 // Open reads the index of a .blend file: its block heads and its catalogue of structs. The caller closes the File.
 // Errors: those of the file system, [ErrNotBlend], [ErrNewer], [ErrCorrupt], [ErrTooLarge].
-func Open(path string) (*File, error) {
+func Open(path string) (*File, error) { return open(path, nil) }
+
+// open is Open with the catalogues of files that were read before.
+func open(path string, known *catalogues) (*File, error) {
 	info, err := os.Stat(path) // Opening a pipe would wait for somebody to write into it.
 	if err != nil {
 		return nil, err
@@ -55,7 +58,7 @@ func Open(path string) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := openDisk(disk)
+	f, err := openDisk(disk, known)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("read %q: %w", path, err), disk.Close())
 	}
@@ -63,22 +66,24 @@ func Open(path string) (*File, error) {
 	return f, nil
 }
 
-func openDisk(disk *os.File) (*File, error) {
+func openDisk(disk *os.File, known *catalogues) (*File, error) {
 	info, err := disk.Stat()
 	if err != nil {
 		return nil, err
 	}
-	return Parse(disk, info.Size())
+	return parse(disk, info.Size(), known)
 }
 
 // Parse is [Open] for bytes that lie anywhere; size is their number. It never closes r.
-func Parse(r io.ReaderAt, size int64) (*File, error) {
+func Parse(r io.ReaderAt, size int64) (*File, error) { return parse(r, size, nil) }
+
+func parse(r io.ReaderAt, size int64, known *catalogues) (*File, error) {
 	content, err := unwrap(r, size)
 	if err != nil {
 		return nil, err
 	}
 	f := &File{content: content, close: nothingToClose, scopes: map[int32][]int32{}, window: window{from: content, room: maxKept}}
-	if err := f.read(); err != nil {
+	if err := f.read(known); err != nil {
 		return nil, errors.Join(err, content.close())
 	}
 	return f, nil
@@ -104,7 +109,7 @@ func (f *File) Blocks() iter.Seq[Block] {
 	}
 }
 
-func (f *File) read() error {
+func (f *File) read(known *catalogues) error {
 	head, err := f.window.read(0, min(f.content.size, largeHeaderSize))
 	if err != nil {
 		return err
@@ -121,7 +126,7 @@ func (f *File) read() error {
 	if err != nil {
 		return err
 	}
-	if f.catalogue, err = parseCatalogue(data, f.order, int64(f.header.PointerSize)); err != nil {
+	if f.catalogue, err = known.parse(data, f.header); err != nil {
 		return err
 	}
 	return f.checkKinds()

@@ -2,6 +2,7 @@ package blend
 
 import (
 	"bytes"
+	"path/filepath"
 	"testing"
 )
 
@@ -67,6 +68,43 @@ func readAll(s Struct) {
 			}
 		}
 	}
+}
+
+// FuzzRewrite gives all paths of a file the same text. The copy can be read, and has nothing more to change.
+func FuzzRewrite(f *testing.F) {
+	seeds(f)
+	for name := range fixtures {
+		f.Add(read(f, filepath.Join("testdata", name+".blend")))
+	}
+	const path = "/film/shot.blend"
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var out bytes.Buffer
+		rewrite := func(data []byte) (changed int, ok bool) {
+			file, err := Parse(bytes.NewReader(data), int64(len(data)))
+			if err != nil {
+				return 0, false
+			}
+			defer file.Close() //nolint:errcheck // It lies in memory.
+			rw := &rewriter{file: file, replace: to("//x")}
+			if err := rw.ask(t.Context(), path); err != nil {
+				return 0, false
+			}
+			out.Reset()
+			if len(rw.edits) > 0 {
+				if err := rw.write(t.Context(), path, &out); err != nil {
+					return 0, false // A frame that no block begins in can be damaged.
+				}
+			}
+			return rw.changed, true
+		}
+		changed, ok := rewrite(data)
+		if !ok || changed == 0 {
+			return
+		}
+		if again, ok := rewrite(bytes.Clone(out.Bytes())); !ok || again != 0 {
+			t.Errorf("%d fields changed, then %d more, %v", changed, again, ok)
+		}
+	})
 }
 
 // FuzzTrace walks all datablocks of a file for what they need, without looking at the disk.

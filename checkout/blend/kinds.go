@@ -14,7 +14,7 @@ var finders = map[string]finder{
 	"CustomDataExternal": findDisplacement, "Sequence": findStrip, "NodeShaderTexIES": findIES, "NodeShaderScript": findScript,
 	"Camera": findCameraScript, "MeshCacheModifierData": findMeshCache, "OceanModifierData": findOcean,
 	"FluidDomainSettings": findFluid, "FluidsimSettings": findOldFluid, "PointCache": findPointCache,
-	"NodesModifierData": findNodesBake, "NodesModifierBake": findNodesBakes, "bNodeSocketValueString": findSocket,
+	"NodesModifierData": findNodes, "bNodeSocket": findSocket,
 	"IDProperty": findProperty,
 	// These hold no paths, but tell which files of a sequence are shown.
 	"bNode": seeNode, "Tex": seeTexture, "CameraBGImage": seeBackground, "Object": seeEmpty, "FCurve": seeAnimation, "Scene": seeScene,
@@ -25,7 +25,8 @@ func isPacked(s Struct) bool { v, _ := s.Field("packedfile"); return v.Address()
 
 // one is a dependency on the file that a text field names.
 func one(s Struct, kind, field string, required bool) finding {
-	return finding{Dependency: Dependency{Kind: kind, Field: s.Type() + "." + field, Written: s.Text(field), Required: required}}
+	d := Dependency{Kind: kind, Field: s.Type() + "." + field, Written: s.Text(field), Required: required}
+	return finding{Dependency: d, place: placeOf(s, field)}
 }
 
 const archiveLibrary = 1 << 0 // Library.flag from 5.0 on: it stands for data that is packed into this file
@@ -35,8 +36,9 @@ func findLibrary(r *reach, s Struct) error {
 		return nil
 	}
 	strong, used := r.needed[r.id.index]
-	f := one(s, "library", "name", strong || !used)
-	f.base = r.scene.path
+	_, packed := r.archives[r.id.index]
+	f := one(s, "library", "name", strong || !used && !packed)
+	f.base, f.archive = r.scene.path, r.archives[r.id.index]
 	return r.found(f)
 }
 
@@ -77,16 +79,14 @@ func findImage(r *reach, s Struct) error {
 		}
 		f := template
 		if path := view.Text("filepath"); path != "" {
-			f.Field, f.Written = "ImageView.filepath", path
+			f.Field, f.Written, f.place = "ImageView.filepath", path, placeOf(view, "filepath")
 			views++
 			if err := r.found(f); err != nil {
 				return err
 			}
 		}
 	}
-	if views > 0 {
-		return nil
-	}
+	template.Required = views == 0 // It names one of them once more.
 	return r.found(template)
 }
 
@@ -163,21 +163,37 @@ func findFont(r *reach, s Struct) error {
 }
 
 // findText lists a text's file as optional: its content is in the .blend file.
-func findText(r *reach, s Struct) error { return findTextBlock(r, s, "text", "name", shapeFile) }
+func findText(r *reach, s Struct) error {
+	f, ok, err := inBlock(s, "text", "name")
+	if err != nil || !ok {
+		return err
+	}
+	return r.found(f)
+}
 
-// findTextBlock is for a path of any length, which lies in a block of its own.
-func findTextBlock(r *reach, s Struct, kind, field string, as shape) error {
+// longestPath is the length of Blender's buffers for paths, the NUL included. It cuts what is longer.
+const longestPath = 1024
+
+// inBlock is a dependency on the file that a text in a block of its own names. lengths are the fields that tell how long
+// that is. ok is false where there is no such text.
+func inBlock(s Struct, kind, field string, lengths ...string) (f finding, ok bool, err error) {
 	block, ok := s.Follow(field)
-	if !ok || block.Type() != "" {
-		return nil
+	if !ok || block.entry().code != codeData || block.Type() != "" {
+		return finding{}, false, nil
 	}
 	path, err := block.text()
 	if err != nil {
-		return err
+		return finding{}, false, err
 	}
-	f := one(s, kind, field, false)
-	f.Written, f.shape = path, as
-	return r.found(f)
+	f = one(s, kind, field, false)
+	f.Written = path
+	f.place = place{at: block.entry().at, size: longestPath, block: block.index}
+	for _, name := range lengths {
+		if v, ok := s.Field(name); ok && v.member.pointer == 0 && len(v.data) == 4 {
+			f.place.lengths = append(f.place.lengths, v)
+		}
+	}
+	return f, true, nil
 }
 
 func findCache(r *reach, s Struct) error {
@@ -241,10 +257,6 @@ func findStrip(r *reach, s Struct) error {
 	if err != nil || !ok {
 		return err
 	}
-	dir := strip.Text("dir")
-	if dir != "" && !strings.HasSuffix(dir, "/") && !strings.HasSuffix(dir, `\`) {
-		dir += "/"
-	}
 	elements, ok := strip.Follow("stripdata")
 	if !ok || elements.Type() != "StripElem" {
 		return nil
@@ -253,13 +265,19 @@ func findStrip(r *reach, s Struct) error {
 		return tooLarge("a strip of images has %d elements", elements.Count())
 	}
 	f := finding{Dependency: Dependency{Kind: "sequencer strip", Field: "StripElem.name", Required: true}, shape: shapeSeveral}
+	f.dir, f.place = strip.Text("dir"), placeOf(strip, "dir")
 	for element, err := range elements.Structs() {
 		if err != nil {
 			return err
 		}
-		if name := element.Text("name"); name != "" {
-			f.several = append(f.several, dir+name)
+		name := element.Text("name")
+		if name == "" {
+			continue
 		}
+		if len(f.several) == 0 {
+			f.name, f.namePlace = name, placeOf(element, "name")
+		}
+		f.several = append(f.several, withSeparator(f.dir)+name)
 	}
 	if len(f.several) == 0 {
 		return nil
@@ -306,35 +324,62 @@ const (
 	folderPathSubtype = 2
 )
 
+const (
+	inputSocket  = 1      // bNodeSocket.in_out
+	linkedSocket = 1 << 2 // bNodeSocket.flag: a link decides its value
+)
+
+// findSocket looks at the values of inputs, of which a linked one has no use for its own. Those of outputs, and the
+// defaults of a group's own inputs, are read by no node: each user of the group has a value of its own.
 func findSocket(r *reach, s Struct) error {
-	if s.Int("subtype") != filePathSubtype {
+	if s.Int("in_out") != inputSocket {
 		return nil
 	}
-	return r.found(one(s, "node input", "value", true))
+	block, ok := s.Follow("default_value")
+	if !ok || block.Type() != "bNodeSocketValueString" {
+		return nil
+	}
+	value, ok, err := block.Struct()
+	if err != nil || !ok || value.Int("subtype") != filePathSubtype {
+		return err
+	}
+	return r.found(one(value, "node input", "value", s.Int("flag")&linkedSocket == 0))
 }
 
 const textProperty = 0 // IDProperty.type
 
-// findProperty lists custom properties that are declared to be paths. Whoever reads them decides whether they matter.
+// findProperty lists custom properties that are paths. Whoever reads them decides whether they matter.
 func findProperty(r *reach, s Struct) error {
 	if s.Int("type") != textProperty {
 		return nil
 	}
-	block, ok := s.Follow("ui_data")
-	if !ok {
-		return nil
-	}
-	ui, ok, err := block.Struct()
+	f, ok, err := inBlock(s, "custom property "+s.Text("name"), "data.pointer", "len", "totallen")
 	if err != nil || !ok {
 		return err
 	}
-	as := shapeFile
-	switch ui.Int("base.rna_subtype") {
-	case filePathSubtype:
-	case folderPathSubtype:
-		as = shapeFolder
-	default:
+	subtype, err := subtypeOf(s)
+	switch {
+	case err != nil:
+		return err
+	case subtype == folderPathSubtype:
+		f.shape = shapeFolder
+	case subtype != filePathSubtype && strings.HasPrefix(f.Written, "//"):
+		// Add-ons declare the subtypes of their properties in Python; the file does not tell those.
+		f.onlyIfThere = true
+	case subtype != filePathSubtype:
 		return nil
 	}
-	return findTextBlock(r, s, "custom property "+s.Text("name"), "data.pointer", as)
+	if r.inputs[s.at] && !f.onlyIfThere {
+		f.Kind, f.Required = "node input", true
+	}
+	return r.found(f)
+}
+
+func subtypeOf(s Struct) (int64, error) {
+	block, ok := s.Follow("ui_data")
+	if !ok {
+		return 0, nil
+	}
+	ui, _, err := block.Struct()
+	return ui.Int("base.rna_subtype"), err
 }

@@ -7,15 +7,17 @@ import (
 
 // reach walks the datablocks of one file: the named ones, and all that they lead to.
 type reach struct {
-	t       *tracer
-	scene   *scene
-	file    *File
-	seen    []bool // by block
-	waits   []bool // by block: datablocks to look at
-	waiting int
-	id      datablock
-	linked  map[int32]linked // by placeholder
-	needed  map[int32]bool   // libraries with placeholders; true if one of those is more than a weak one
+	t        *tracer
+	scene    *scene
+	file     *File
+	seen     []bool // by block
+	waits    []bool // by block: datablocks to look at
+	waiting  int
+	id       datablock
+	linked   map[int32]linked // by placeholder
+	archives map[int32]place  // by block of the library that was packed: where its path is written once more
+	inputs   map[int64]bool   // by place: properties that are inputs of nodes
+	needed   map[int32]bool   // libraries with placeholders; true if one of those is more than a weak one
 }
 
 // datablock is the one that is looked at.
@@ -39,7 +41,7 @@ const weakLink = 1 << 11
 var interfaceCodes = map[string]bool{"WM": true, "SN": true, "SR": true, "WS": true}
 
 func newReach(t *tracer, s *scene, file *File) *reach {
-	return &reach{t: t, scene: s, file: file, seen: make([]bool, len(file.blocks)), waits: make([]bool, len(file.blocks)), linked: map[int32]linked{}, needed: map[int32]bool{}}
+	return &reach{t: t, scene: s, file: file, seen: make([]bool, len(file.blocks)), waits: make([]bool, len(file.blocks)), linked: map[int32]linked{}, archives: map[int32]place{}, inputs: map[int64]bool{}, needed: map[int32]bool{}}
 }
 
 func (r *reach) run() error {
@@ -69,6 +71,9 @@ func (r *reach) run() error {
 func (r *reach) start() error {
 	wanted := r.scene.wanted
 	r.scene.wanted = map[string]bool{}
+	if err := r.noteArchives(); err != nil {
+		return err
+	}
 	for i := range r.file.blocks {
 		index := int32(i)
 		b := Block{r.file, index}
@@ -105,6 +110,27 @@ func (r *reach) start() error {
 	return nil
 }
 
+// noteArchives finds the libraries of which datablocks are packed into this file, as Blender does from 5.0 on.
+func (r *reach) noteArchives() error {
+	if r.file.header.Version < 500 {
+		return nil
+	}
+	for _, index := range r.file.byAddress {
+		b := Block{r.file, index}
+		if b.Type() != "Library" {
+			continue
+		}
+		s, ok, err := b.Struct()
+		if err != nil {
+			return err
+		}
+		if parent, found := s.Follow("archive_parent_library"); ok && found && s.Int("flag")&archiveLibrary != 0 {
+			r.archives[parent.index] = placeOf(s, "name")
+		}
+	}
+	return nil
+}
+
 // warnOfAbsent tells of datablocks that others link to and that the file does not have.
 func (r *reach) warnOfAbsent(names map[string]bool) {
 	for _, name := range ascending(names) {
@@ -130,7 +156,7 @@ func (r *reach) head(b Block) (id Struct, ok bool, err error) {
 		idKind = &r.file.catalogue.structs[shape.members[0].inner]
 	}
 	data, err := b.slice(0, idKind.size)
-	return Struct{r.file, b.index, idKind, data}, err == nil, err
+	return Struct{r.file, b.index, idKind, b.entry().at, data}, err == nil, err
 }
 
 func (r *reach) push(index int32) {
@@ -158,19 +184,22 @@ func (r *reach) visit(index int32) error {
 		return err
 	}
 	name := id.Text("name")
-	if r.scene.reached[name] {
-		return nil
-	}
-	r.scene.reached[name] = true
 	r.id = datablock{index: index, code: b.Code(), name: name, base: r.scene.path}
+	key := name
 	if archive, ok := id.Follow("lib"); ok {
-		// From 5.0 on datablocks of a library may be stored in this file; their paths still start from the library.
+		// From 5.0 on datablocks of a library may be stored in this file; their paths still start from the library, and
+		// those of two libraries can have one name.
 		if path, err := r.libraryPath(archive); err != nil {
 			return err
 		} else if path != "" {
 			r.id.base = path
 		}
+		key = fmt.Sprintf("%s\x00%d", name, archive.index)
 	}
+	if r.scene.reached[key] {
+		return nil
+	}
+	r.scene.reached[key] = true
 	if err := r.visitBlock(b); err != nil {
 		return err
 	}
@@ -301,6 +330,9 @@ func (r *reach) found(f finding) error {
 	f.Blend, f.Datablock = r.scene.path, r.id.name
 	if f.base == "" {
 		f.base = r.id.base
+	}
+	if f.base != f.Blend {
+		f.Base = f.base
 	}
 	return r.t.add(f)
 }

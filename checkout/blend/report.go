@@ -31,6 +31,9 @@ type Dependency struct {
 	Field     string `json:"field"`     // "Image.name"
 	Written   string `json:"written"`   // the path as it is stored
 	Resolved  string `json:"resolved"`  // the path as Blender takes it; of several files, the stored one's
+	// Base is the .blend file that a relative path starts from, if that is not Blend: of a datablock that was linked and
+	// then packed, the library that it came from.
+	Base string `json:"base,omitempty"`
 	// Frames are the numbers in the names of the files that are needed, if it is a sequence whose frames are known.
 	Frames   []Range  `json:"frames,omitempty"`
 	Required bool     `json:"required"` // without it, frames are wrong; Missing is empty where it is false

@@ -25,15 +25,21 @@ const (
 // finding is a dependency before its files were looked for.
 type finding struct {
 	Dependency
-	base       string // the .blend file that relative paths start from
-	shape      shape
-	image      imageKey   // of an image
-	every      bool       // of a sequence: all files count, whoever shows them
-	tiles      []int64    // of a tiled image
-	volume     volumeUser // of a volume
-	several    []string   // of a strip, as written
-	offset     int64      // of a clip
-	cacheIndex int64      // of a point cache; less than 0: none
+	base      string // the .blend file that relative paths start from
+	place     place  // of the path, or if name is a field of its own, of its folder; unknown if Blender makes up the path
+	namePlace place
+	archive   place  // of a library: where its path is written once more
+	dir, name string // as stored, where they are two fields
+	shape     shape
+	image     imageKey   // of an image
+	every     bool       // of a sequence: all files count, whoever shows them
+	tiles     []int64    // of a tiled image
+	volume    volumeUser // of a volume
+	several   []string   // of a strip, as written
+	// onlyIfThere: a text that looks like a path; it is one if there is such a file.
+	onlyIfThere bool
+	offset      int64 // of a clip
+	cacheIndex  int64 // of a point cache; less than 0: none
 }
 
 // mostNumbers is how many files of sequences one trace asks for one by one. Of what comes after, those that are there

@@ -16,6 +16,7 @@ type Struct struct {
 	file  *File
 	owner int32
 	kind  *structType
+	at    int64 // its first byte in the file without envelope
 	data  []byte
 }
 
@@ -24,6 +25,7 @@ type Value struct {
 	file   *File
 	owner  int32
 	member *member
+	at     int64 // as in Struct
 	data   []byte
 }
 
@@ -71,7 +73,7 @@ func (s Struct) own(name string) (Value, bool) {
 	if m == nil {
 		return Value{}, false
 	}
-	v := Value{s.file, s.owner, m, s.data[m.offset : m.offset+m.each*m.array]}
+	v := Value{s.file, s.owner, m, s.at + m.offset, s.data[m.offset : m.offset+m.each*m.array]}
 	if !indexed {
 		return v, true
 	}
@@ -164,7 +166,7 @@ func (s Struct) next() Value {
 			break
 		}
 		m := &s.kind.members[0]
-		s, _ = Value{s.file, s.owner, m, s.data[:m.each*m.array]}.Struct()
+		s, _ = Value{s.file, s.owner, m, s.at, s.data[:m.each*m.array]}.Struct()
 	}
 	return Value{}
 }
@@ -190,6 +192,7 @@ func (v Value) At(i int) (element Value, ok bool) {
 	if i < 0 || i >= v.Len() {
 		return Value{}, false
 	}
+	v.at += int64(i) * v.member.each
 	v.data = v.data[int64(i)*v.member.each:][:v.member.each]
 	return v, true
 }
@@ -265,7 +268,7 @@ func (v Value) Struct() (s Struct, ok bool) {
 	if v.member == nil || v.member.inner < 0 || v.Len() == 0 {
 		return Struct{}, false
 	}
-	return Struct{v.file, v.owner, &v.file.catalogue.structs[v.member.inner], v.data[:v.member.each]}, true
+	return Struct{v.file, v.owner, &v.file.catalogue.structs[v.member.inner], v.at, v.data[:v.member.each]}, true
 }
 
 // Address is the pointer in the field, or 0 if it is none.

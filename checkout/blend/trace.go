@@ -61,6 +61,7 @@ type tracer struct {
 	warnings  []string
 	disk      *folders
 	asked     int64 // numbers of sequences
+	known     *catalogues
 }
 
 func newTracer(ctx context.Context, here string, options Options) *tracer {
@@ -68,7 +69,7 @@ func newTracer(ctx context.Context, here string, options Options) *tracer {
 	return &tracer{
 		ctx: ctx, here: here, frames: frames, fixed: len(frames) > 0, spellings: map[string]string{}, files: map[string]*scene{},
 		users: map[imageKey]map[imageUser]bool{}, features: map[string]bool{},
-		disk: &folders{listings: map[string]map[string]bool{}, trees: map[string][]string{}},
+		known: &catalogues{}, disk: &folders{listings: map[string]map[string]bool{}, trees: map[string][]string{}},
 	}
 }
 
@@ -132,7 +133,7 @@ func (t *tracer) scanAll() error {
 }
 
 func (t *tracer) scan(s *scene) error {
-	file, err := Open(s.path)
+	file, err := open(s.path, t.known)
 	if err != nil {
 		return t.unreadable(s, err)
 	}
@@ -179,6 +180,9 @@ func (t *tracer) report() (Report, error) {
 		}
 		t.settle(&t.findings[i])
 		d := t.findings[i].Dependency
+		if t.findings[i].onlyIfThere && len(d.Files) == 0 {
+			continue
+		}
 		r.Dependencies = append(r.Dependencies, d)
 		for _, path := range d.Files {
 			files[path] = true

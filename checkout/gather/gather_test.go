@@ -1,7 +1,6 @@
 package gather
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,9 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
-	"pgregory.net/rapid"
 
-	"hayloft/cas"
 	"hayloft/checkout"
 )
 
@@ -182,9 +179,6 @@ func TestWalkRefuses(t *testing.T) {
 	if _, err := Walk(t.Context(), root, Options{}); !errors.Is(err, checkout.ErrConflict) {
 		t.Errorf("case: %v", err)
 	}
-	if _, err := Walk(t.Context(), filepath.Join(root, "Wood.png"), Options{}); err == nil || !strings.Contains(err.Error(), "not a folder") {
-		t.Errorf("a file: %v", err)
-	}
 	if _, err := Walk(t.Context(), filepath.Join(root, "none"), Options{}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("nothing: %v", err)
 	}
@@ -194,191 +188,42 @@ func TestWalkRefuses(t *testing.T) {
 		t.Errorf("cancelled: %v", err)
 	}
 }
-
-func TestHash(t *testing.T) {
+func TestWalkTakesFilesAndSeveralRoots(t *testing.T) {
 	root := t.TempDir()
-	big := string(bytes.Repeat([]byte("hay"), pieceBytes))
-	files := map[string]string{"a": "one", "b/c": "two", "b/d": "one", "empty": "", "big": big}
-	lay(t, root, files)
-	tree, err := Walk(t.Context(), root, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var last, total int64
-	m, sources, err := Hash(t.Context(), tree, func(done, all int64) {
-		if done < last || done > all {
-			t.Errorf("progress from %d to %d of %d", last, done, all)
+	lay(t, root, map[string]string{"shots/a.blend": "a", "shots/a.blend1": "old", "textures/x/wood.png": "w", "lib/textures/tin.png": "t", "other": "o"})
+	at := func(path string) string { return filepath.Join(root, filepath.FromSlash(path)) }
+	for name, test := range map[string]struct {
+		roots []string
+		want  []string
+		top   string
+	}{
+		"a file":                       {[]string{"shots/a.blend"}, []string{"a.blend"}, "shots"},
+		"a file that would be ignored": {[]string{"shots/a.blend1"}, []string{"a.blend1"}, "shots"},
+		"a folder and a file":          {[]string{"textures", "shots/a.blend"}, []string{"a.blend", "textures/x/wood.png"}, "."},
+		"folders of one name":          {[]string{"textures", "lib/textures"}, []string{"textures/tin.png", "textures/x/wood.png"}, "."},
+		"the same twice":               {[]string{"shots", "shots"}, []string{"shots/a.blend"}, "shots"},
+		"one inside the other":         {[]string{"textures", "textures/x"}, []string{"textures/x/wood.png", "x/wood.png"}, "textures"},
+	} {
+		var roots []string
+		for _, path := range test.roots {
+			roots = append(roots, at(path))
 		}
-		last, total = done, all
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if last != tree.Size() || total != tree.Size() {
-		t.Errorf("progress ended at %d of %d, not %d", last, total, tree.Size())
-	}
-	found := map[string]cas.Blob{}
-	for e := range m.Entries() {
-		found[e.Path.String()] = e.Blob
-	}
-	want := map[string]cas.Blob{}
-	for path, content := range files {
-		want[path] = cas.Blob{Digest: cas.SumBytes([]byte(content)), Size: int64(len(content))}
-	}
-	if diff := cmp.Diff(want, found, cmp.Comparer(func(a, b cas.Blob) bool { return a == b })); diff != "" {
-		t.Error(diff)
-	}
-	if len(sources) != 4 || !slices.IsSortedFunc(sources, func(a, b Source) int { return a.Blob.Digest.Compare(b.Blob.Digest) }) {
-		t.Errorf("sources %v", sources)
-	}
-	for _, s := range sources {
-		content, err := os.ReadFile(s.Path)
-		if err != nil || cas.SumBytes(content) != s.Blob.Digest {
-			t.Errorf("%v: %v", s, err)
-		}
-	}
-}
-
-// fileChanges are ways in which a file can differ from what was read of it.
-func fileChanges(early time.Time) map[string]func(t *testing.T, path string, n int) {
-	return map[string]func(t *testing.T, path string, n int){
-		"grows": func(t *testing.T, path string, n int) {
-			lay(t, filepath.Dir(path), map[string]string{"f": strings.Repeat("x", 10+n)})
-		},
-		"shrinks": func(t *testing.T, path string, n int) {
-			lay(t, filepath.Dir(path), map[string]string{"f": strings.Repeat("x", 9-n)})
-		},
-		"touched": func(t *testing.T, path string, n int) {
-			if err := os.Chtimes(path, early, early.Add(time.Duration(n)*time.Second)); err != nil {
-				t.Error(err)
-			}
-		},
-		"saved by renaming": func(t *testing.T, path string, n int) {
-			// The new file has the old one's size and time.
-			lay(t, filepath.Dir(path), map[string]string{"f@": fmt.Sprintf("xxxxxxxxx%d", n)})
-			if err := errors.Join(os.Chtimes(path+"@", early, early), os.Rename(path+"@", path)); err != nil {
-				t.Error(err)
-			}
-		},
-	}
-}
-
-func TestHashReadsAChangedFileAgain(t *testing.T) {
-	early := time.Now().Add(-time.Hour)
-	for name, change := range fileChanges(early) {
-		for _, times := range []int{1, readings - 1, readings} {
-			t.Run(fmt.Sprintf("%s %d times", name, times), func(t *testing.T) { hashWhileItChanges(t, early, change, times) })
-		}
-	}
-}
-
-func hashWhileItChanges(t *testing.T, early time.Time, change func(t *testing.T, path string, n int), times int) {
-	root := t.TempDir()
-	lay(t, root, map[string]string{"f": "xxxxxxxxxx", "other": "still"})
-	path := filepath.Join(root, "f")
-	if err := os.Chtimes(path, early, early); err != nil {
-		t.Fatal(err)
-	}
-	tree, err := Walk(t.Context(), root, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	n := 0
-	var done, total int64
-	m, _, err := hashTree(t.Context(), tree, func(d, all int64) { done, total = d, all }, func(f File) {
-		if f.Path.String() == "f" && n < times {
-			n++
-			change(t, path, n)
-		}
-	})
-	if times == readings {
-		if !errors.Is(err, ErrChanging) || !errors.Is(err, ErrUnusable) || !strings.Contains(err.Error(), path) {
-			t.Errorf("got %v", err)
-		}
-		return
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	content, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	first, _ := firstEntry(m)
-	if first.Blob.Digest != cas.SumBytes(content) || first.Blob.Size != int64(len(content)) {
-		t.Errorf("hashed %v, the file has %q", first.Blob, content)
-	}
-	if want := int64(len(content)) + 5; done != want || total != want {
-		t.Errorf("progress ended at %d of %d, not %d", done, total, want)
-	}
-}
-
-func firstEntry(m checkout.Manifest) (checkout.Entry, bool) {
-	for e := range m.Entries() {
-		return e, true
-	}
-	return checkout.Entry{}, false
-}
-
-func TestHashNamesAllThatIsGone(t *testing.T) {
-	root := t.TempDir()
-	lay(t, root, map[string]string{"a": "a", "b": "b", "c": "c"})
-	tree, err := Walk(t.Context(), root, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(os.Remove(filepath.Join(root, "a")), os.Remove(filepath.Join(root, "c"))); err != nil {
-		t.Fatal(err)
-	}
-	_, _, err = Hash(t.Context(), tree, nil)
-	var unusable *UnusableError
-	if !errors.As(err, &unusable) || len(unusable.Causes) != 2 || !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("got %v", err)
-	}
-}
-
-func TestHashCancelled(t *testing.T) {
-	root := t.TempDir()
-	lay(t, root, map[string]string{"a": "a", "b": "b"})
-	tree, err := Walk(t.Context(), root, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	if _, _, err := hashTree(ctx, tree, nil, func(File) { cancel() }); !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v", err)
-	}
-}
-
-// What is laid out and gathered again is the same tree.
-func TestThereAndBack(t *testing.T) {
-	contents := rapid.MapOfN(rapid.StringMatching(`(a|b|é ü)(/(c|d){1,2}){0,2}\.png`), rapid.String(), 0, 8)
-	rapid.Check(t, func(rt *rapid.T) {
-		files := contents.Draw(rt, "files")
-		root, err := os.MkdirTemp(t.TempDir(), "")
+		tree, err := WalkAll(t.Context(), roots, Options{})
 		if err != nil {
-			rt.Fatal(err)
+			t.Errorf("%s: %v", name, err)
+			continue
 		}
-		lay(t, root, files)
-		tree, err := Walk(t.Context(), root, Options{})
-		if err != nil {
-			rt.Fatal(err)
+		if diff := cmp.Diff(test.want, paths(tree)); diff != "" || tree.Root != at(test.top) {
+			t.Errorf("%s: top %q\n%s", name, tree.Root, diff)
 		}
-		m, _, err := Hash(t.Context(), tree, nil)
-		if err != nil {
-			rt.Fatal(err)
-		}
-		var entries []checkout.Entry
-		for text, content := range files {
-			p, err := checkout.ParsePath(text)
-			if err != nil {
-				rt.Fatal(err)
-			}
-			entries = append(entries, checkout.Entry{Path: p, Blob: cas.Blob{Digest: cas.SumBytes([]byte(content)), Size: int64(len(content))}})
-		}
-		want, err := checkout.NewManifest(entries)
-		if err != nil || want.Digest() != m.Digest() {
-			rt.Fatalf("%v: another tree came back", err)
-		}
-	})
+	}
+	lay(t, root, map[string]string{"lib/textures/x/wood.png": "another"})
+	_, err := WalkAll(t.Context(), []string{at("textures"), at("lib/textures")}, Options{})
+	if !errors.Is(err, checkout.ErrConflict) || !strings.Contains(err.Error(), at("lib/textures/x/wood.png")) {
+		t.Errorf("two files of one path: %v", err)
+	}
+	tree, err := WalkAll(t.Context(), []string{at("shots"), at("textures")}, Options{Exclude: []string{"textures/x"}})
+	if err != nil || !slices.Equal(paths(tree), []string{"shots/a.blend"}) {
+		t.Errorf("excluded below a root: %q, %v", paths(tree), err)
+	}
 }

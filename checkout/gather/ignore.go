@@ -9,9 +9,9 @@ import (
 	"hayloft/checkout"
 )
 
-// ignored tells whether a file or folder of that name never belongs to a project: records of version control, caches,
+// Ignored tells whether a file or folder of that name never belongs to a project: records of version control, caches,
 // what desktops leave about, locks, and the earlier versions and half-written files that Blender keeps beside a .blend.
-func ignored(name string) bool {
+func Ignored(name string) bool {
 	switch name {
 	case ".git", ".hg", ".svn", "__pycache__", ".DS_Store":
 		return true

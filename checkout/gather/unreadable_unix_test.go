@@ -15,8 +15,8 @@ import (
 
 const walkAsNobody = "GATHER_TEST_WALK_AS_NOBODY"
 
-// TestWalkNamesAllThatIsUnreadable walks as a user without rights: the superuser, as whom tests often run, may read all.
-func TestWalkNamesAllThatIsUnreadable(t *testing.T) {
+// TestAllThatIsUnreadableIsNamed walks and reads as a user without rights: the superuser, as whom tests often run, may read all.
+func TestAllThatIsUnreadableIsNamed(t *testing.T) {
 	if root := os.Getenv(walkAsNobody); root != "" {
 		checkUnreadable(t, root)
 		return
@@ -58,14 +58,26 @@ func TestWalkNamesAllThatIsUnreadable(t *testing.T) {
 	}
 }
 
+// checkUnreadable: the walk names the folders, and the reading the files, before it reads any.
 func checkUnreadable(t *testing.T, root string) {
 	_, err := Walk(t.Context(), root, Options{})
+	checkNamed(t, err, filepath.Join(root, "closed"))
+	tree, err := Walk(t.Context(), root, Options{Exclude: []string{"closed"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = Read(t.Context(), tree, Reading{Read: neverRead})
+	checkNamed(t, err, filepath.Join(root, "a secret"), filepath.Join(root, "sub/b secret"))
+}
+
+func checkNamed(t *testing.T, err error, paths ...string) {
+	t.Helper()
 	var unusable *UnusableError
-	if !errors.As(err, &unusable) || len(unusable.Causes) != 3 || !errors.Is(err, fs.ErrPermission) {
+	if !errors.As(err, &unusable) || len(unusable.Causes) != len(paths) || !errors.Is(err, fs.ErrPermission) {
 		t.Fatalf("got %v", err)
 	}
-	for _, path := range []string{"a secret", "sub/b secret", "closed"} {
-		if !strings.Contains(err.Error(), filepath.Join(root, path)) {
+	for _, path := range paths {
+		if !strings.Contains(err.Error(), path) {
 			t.Errorf("%v does not name %q", err, path)
 		}
 	}

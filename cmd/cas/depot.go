@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -11,16 +12,19 @@ import (
 	"hayloft/api/client"
 	"hayloft/cas"
 	"hayloft/cas/disk"
+	"hayloft/cas/intake"
 	"hayloft/cas/transfer"
 	"hayloft/checkout"
 	"hayloft/cmd/cli"
+	"hayloft/cmd/upload"
 )
 
 // blobReader reads blobs and says which there are.
 type blobReader interface {
 	cas.Opener
-	// Verify calls each for every blob with nil or with what is wrong with it.
-	Verify(ctx context.Context, each func(cas.Blob, error) error) error
+	// VerifyPart reads so many percent of the blobs, chosen by the seed, and calls each for every blob that was looked at,
+	// with nil or with what is wrong with it.
+	VerifyPart(ctx context.Context, percent float64, seed uint64, each func(cas.Blob, error) error) error
 }
 
 // refs gives trees names.
@@ -32,15 +36,24 @@ type refs interface {
 
 // depot is a store that a URL names.
 type depot struct {
-	blobs  blobReader
-	refs   refs
-	asker  transfer.Asker
-	target transfer.Target // nil: opened for reading
-	close  func() error
+	blobs       blobReader
+	refs        refs
+	destination upload.Destination // where trees go to; only asked if the depot was opened for reading
+	view        *disk.View         // nil unless the store is a folder of this machine
+	client      *client.Client     // nil unless it is a manager's
+	close       func() error
+}
+
+// traffic is what the connections to the store carried so far, in bytes.
+func (d *depot) traffic() (sent, received int64) {
+	if d.client == nil {
+		return 0, 0
+	}
+	return d.client.Traffic()
 }
 
 // openDepot opens the store of a URL; write asks for a store that takes blobs in, and makes a folder one if it is empty.
-func openDepot(storeURL string, write bool) (*depot, error) {
+func openDepot(storeURL string, write bool, options ...client.Option) (*depot, error) {
 	u, err := url.Parse(storeURL)
 	if err != nil {
 		return nil, cli.Usage("--store: %w", err)
@@ -49,11 +62,12 @@ func openDepot(storeURL string, write bool) (*depot, error) {
 	case "file":
 		return openFolder(filepath.FromSlash(u.Path), write)
 	case "http", "https":
-		c, err := client.New(storeURL, "Hayloft-cas/"+version)
+		c, err := client.New(storeURL, "Hayloft-cas/"+version, options...)
 		if err != nil {
 			return nil, cli.Usage("--store: %w", err)
 		}
-		return &depot{blobs: remote{c}, refs: remote{c}, asker: c, target: c, close: func() error { c.Close(); return nil }}, nil
+		return &depot{blobs: remote{c}, refs: remote{c}, client: c, destination: upload.Destination{Remote: c, Generation: c.Generation},
+			close: func() error { c.Close(); return nil }}, nil
 	}
 	return nil, cli.Usage("--store %s: a store is http://HOST:PORT or file:///PATH", storeURL)
 }
@@ -64,7 +78,8 @@ func openFolder(path string, write bool) (*depot, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &depot{blobs: view, refs: folderRefs{view, nil}, asker: transfer.In(view), close: func() error { return nil }}, nil
+		return &depot{blobs: view, refs: folderRefs{view, nil}, view: view, close: view.Close,
+			destination: upload.Destination{Remote: transfer.In(view), Generation: view.Generation}}, nil
 	}
 	if err := os.MkdirAll(path, 0o755); err != nil {
 		return nil, fmt.Errorf("make store: %w", err)
@@ -73,8 +88,17 @@ func openFolder(path string, write bool) (*depot, error) {
 	if err != nil {
 		return nil, err
 	}
-	target := transfer.Into(store)
-	return &depot{blobs: &store.View, refs: folderRefs{&store.View, store}, asker: target, target: target, close: store.Close}, nil
+	return &depot{blobs: &store.View, refs: folderRefs{&store.View, store}, view: &store.View, close: store.Close,
+		destination: upload.Destination{Remote: transfer.Local(intake.New(store, intake.Config{})), Generation: store.Generation, Folder: store}}, nil
+}
+
+// cutFileURL gives the path of a file URL.
+func cutFileURL(storeURL string) (path string, ok bool) {
+	u, err := url.Parse(storeURL)
+	if err != nil || u.Scheme != "file" {
+		return "", false
+	}
+	return u.Path, true
 }
 
 type folderRefs struct {
@@ -129,9 +153,13 @@ func (r remote) Refs(ctx context.Context, each func(cas.RefName, cas.Blob) error
 	return nil
 }
 
-// Verify fetches every blob and compares it with its name.
-func (r remote) Verify(ctx context.Context, each func(cas.Blob, error) error) error {
+// VerifyPart fetches blobs and compares them with their names.
+func (r remote) VerifyPart(ctx context.Context, percent float64, seed uint64, each func(cas.Blob, error) error) error {
+	random := rand.New(rand.NewPCG(seed, 0))
 	return r.Blobs(ctx, func(blob cas.Blob) error {
+		if random.Float64()*100 >= percent {
+			return nil
+		}
 		err := r.verifyBlob(ctx, blob)
 		if ctx.Err() != nil {
 			return ctx.Err()

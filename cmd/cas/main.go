@@ -44,7 +44,8 @@ func newRoot(env cli.Environment) *cobra.Command {
 	flags.StringVar(&a.storeURL, "store", "http://127.0.0.1:8080", "`URL` of the store: http://HOST:PORT or file:///PATH")
 	flags.StringVar(&a.configPath, "config", "", "YAML configuration `file`")
 	flags.BoolVar(&a.JSON, "json", false, "print results as JSON, one object a line")
-	root.AddCommand(a.syncCommand(), a.lsCommand(), a.getCommand(), a.checkoutCommand(), a.traceCommand(), a.verifyCommand())
+	root.AddCommand(a.syncCommand(), a.lsCommand(), a.getCommand(), a.checkoutCommand(), a.diffCommand(),
+		a.traceCommand(), a.verifyCommand(), a.statsCommand(), a.rebuildIndexCommand())
 	return root
 }
 

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -90,6 +92,9 @@ func (a *app) get(ctx context.Context, d *depot, what, output string) error {
 		if errors.Is(err, cas.ErrNotFound) {
 			return cli.ExitError{Code: cli.ExitNotFound, Err: err}
 		}
+		if errors.Is(err, cas.ErrDigestMismatch) {
+			err = fmt.Errorf("%w; `cas verify` checks the store", err)
+		}
 		return err
 	}
 	defer from.Close() //nolint:errcheck // It was only read.
@@ -153,22 +158,38 @@ type verified struct {
 }
 
 func (a *app) verifyCommand() *cobra.Command {
-	return &cobra.Command{
+	var part string
+	cmd := &cobra.Command{
 		Use: "verify", Short: "Read every blob and compare it with its name", Args: cli.Arguments(cobra.NoArgs),
-		Example: cli.Examples("cas verify --store file:///srv/hayloft/storage/blobs", "cas verify --store http://farm:8080"),
+		Example: cli.Examples("cas verify --store file:///srv/hayloft/storage/blobs", "cas verify --store http://farm:8080 --read-data 5%"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			percent, err := parsePercent(part)
+			if err != nil {
+				return cli.Usage("--read-data %s: %w", part, err)
+			}
 			d, err := openDepot(a.storeURL, false)
 			if err != nil {
 				return err
 			}
-			return errors.Join(a.verify(cmd.Context(), d), d.close())
+			return errors.Join(a.verify(cmd.Context(), d, percent), d.close())
 		},
 	}
+	cmd.Flags().StringVar(&part, "read-data", "100%", "read only so much, chosen at random, `N%` of the blobs; all are still looked at")
+	return cmd
 }
 
-func (a *app) verify(ctx context.Context, d *depot) error {
+// parsePercent reads "5%" or "5", more than 0 and at most 100.
+func parsePercent(text string) (float64, error) {
+	value, err := strconv.ParseFloat(strings.TrimSuffix(text, "%"), 64)
+	if err != nil || !(value > 0 && value <= 100) {
+		return 0, errors.New("it is a part of the data, more than 0% and at most 100%")
+	}
+	return value, nil
+}
+
+func (a *app) verify(ctx context.Context, d *depot, percent float64) error {
 	var v verified
-	err := d.blobs.Verify(ctx, func(blob cas.Blob, wrong error) error {
+	err := d.blobs.VerifyPart(ctx, percent, rand.Uint64(), func(blob cas.Blob, wrong error) error {
 		v.Blobs++
 		v.Bytes += blob.Size
 		if wrong == nil {

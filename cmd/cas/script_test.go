@@ -51,7 +51,7 @@ const scriptLimit = 3 * time.Minute
 //	manager                       start a manager; its address is in $MANAGER
 //	halt                          end it
 //	capture NAME PATTERN          put the first group of a pattern in standard output into $NAME
-//	damage STORE TEXT             change the blob that has just this text
+//	damage STORE TEXT             change the blob that ends in this text and a line feed
 //	files DIR [FILE...]           these and no other files lie below a folder, which may be absent
 func TestScripts(t *testing.T) {
 	hayloft := filepath.Join(t.TempDir(), "hayloft")
@@ -149,27 +149,33 @@ func damage(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: damage STORE TEXT")
 	}
 	done := false
-	ts.Check(filepath.WalkDir(filepath.Join(ts.MkAbs(args[0]), "objects"), func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err
-		}
-		text, err := os.ReadFile(path)
-		if err != nil || string(text) != args[1]+"\n" {
-			return err
-		}
-		done = true
-		text[0]++
-		if err := os.Chmod(path, 0o644); err != nil {
-			return err
-		}
-		if err := os.WriteFile(path, text, 0o644); err != nil {
-			return err
-		}
-		return os.Chmod(path, 0o444)
-	}))
+	for _, shape := range []string{"objects", "packs"} {
+		ts.Check(filepath.WalkDir(filepath.Join(ts.MkAbs(args[0]), shape), func(path string, entry fs.DirEntry, err error) error {
+			if err != nil || entry.IsDir() {
+				return err
+			}
+			content, err := os.ReadFile(path)
+			at := bytes.Index(content, []byte(args[1]+"\n"))
+			if err != nil || at < 0 {
+				return err
+			}
+			done = true
+			content[at]++
+			return overwrite(path, content)
+		}))
+	}
 	if !done {
 		ts.Fatalf("no blob has the text %q", args[1])
 	}
+}
+
+// overwrite changes a file that nobody should, in place and whatever its mode.
+func overwrite(path string, content []byte) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(os.Chmod(path, 0o644), os.WriteFile(path, content, 0o644), os.Chmod(path, info.Mode()))
 }
 
 func filesBelow(ts *testscript.TestScript, neg bool, args []string) {

@@ -54,6 +54,14 @@ func (p *Progress) Set(done int64) {
 	}
 }
 
+// SetTotal corrects how much there is to do.
+func (p *Progress) SetTotal(total int64) {
+	p.total = total
+	if p.bar != nil {
+		p.bar.SetTotal(total, false)
+	}
+}
+
 // End leaves the bar as it is and gives the terminal back.
 func (p *Progress) End() {
 	if p.bar == nil {

@@ -154,7 +154,7 @@ echo "Saved: '${out}000001.png'"
 func failingJob(t *testing.T, f farm, blend string) result {
 	t.Helper()
 	scene := writeFile(t, "scene.blend", "a scene", 0o644)
-	args := []string{"submit", "--manager", f.url, "--json", "--wait", "--setting", "frames=1-3", "--setting", "chunk_size=3"}
+	args := []string{"submit", "--whole-folder", "--manager", f.url, "--json", "--wait", "--setting", "frames=1-3", "--setting", "chunk_size=3"}
 	if blend == "" {
 		args = append(args, scene)
 	} else {
@@ -173,7 +173,7 @@ func TestCrashIsRetried(t *testing.T) {
 	t.Parallel()
 	blend := project(t, 2)
 	crashed := filepath.Join(t.TempDir(), "crashed")
-	blender := writeFile(t, "blender.sh", fmt.Sprintf("#!/bin/sh\nif [ ! -e %[1]s ]; then touch %[1]s; kill -9 $$; fi\nexec blender \"$@\"\n", crashed), 0o755)
+	blender := writeFile(t, "blender.sh", fmt.Sprintf("#!/bin/sh\ncase \"$*\" in *.blend*) if [ ! -e %[1]s ]; then touch %[1]s; kill -9 $$; fi;; esac\nexec blender \"$@\"\n", crashed), 0o755)
 	f := startFarm(t, "--workers", "1", "--config", variablesFile(t, map[string]string{"blender": blender}))
 	r := hayloft(t.Context(), "submit", "--manager", f.url, "--json", "--wait", blend, "--setting", "frames=1-2", "--setting", "chunk_size=2")
 	job := lastLine[submitted](t, r)
@@ -190,17 +190,18 @@ func TestCrashIsRetried(t *testing.T) {
 // TestInterruptedSubmitResumes interrupts a submission in the middle of its upload. The second one sends the rest.
 func TestInterruptedSubmitResumes(t *testing.T) {
 	t.Parallel()
-	const files, before = 60, 5
+	const files, before = 30, 5
 	dir := t.TempDir()
 	for i := range files {
-		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%02d.blend", i)), []byte(strings.Repeat(fmt.Sprint(i), 100)), 0o644); err != nil {
+		// Above a mebibyte, so that each file has a session of its own.
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%02d.blend", i)), []byte(strings.Repeat(fmt.Sprint(i), 1<<20)), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 	f := startFarm(t, "--workers", "0")
 	ctx, interrupt := context.WithCancel(t.Context())
 	stored, proxy := countingProxy(t, f.url, before, interrupt)
-	args := []string{"--json", "--project", dir, filepath.Join(dir, "00.blend"), "--setting", "frames=1"}
+	args := []string{"--json", "--whole-folder", "--project", dir, filepath.Join(dir, "00.blend"), "--setting", "frames=1"}
 	r := hayloft(ctx, append([]string{"submit", "--manager", proxy}, args...)...)
 	if r.code != 130 || !strings.HasSuffix(r.stderr, "\nhayloft: interrupted\n") || r.stdout != "" {
 		t.Fatalf("exit code %d, %q, %q", r.code, r.stdout, r.stderr)
@@ -237,7 +238,7 @@ func countingProxy(t *testing.T, manager string, number int64, enough func()) (s
 	proxy := httputil.NewSingleHostReverseProxy(target)
 	proxy.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) }
 	proxy.ModifyResponse = func(answer *http.Response) error {
-		upload := answer.Request.Method == http.MethodPost && strings.Contains(answer.Request.URL.Path, "/shaman/files/")
+		upload := answer.Request.Method == http.MethodPost && strings.HasSuffix(answer.Request.URL.Path, "/commit")
 		if upload && answer.StatusCode < 300 && stored.Add(1) == number {
 			enough()
 		}

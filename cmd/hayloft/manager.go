@@ -20,6 +20,7 @@ import (
 	"hayloft/api/mqtt"
 	"hayloft/cas"
 	"hayloft/cas/disk"
+	"hayloft/cas/intake"
 	"hayloft/checkout"
 	"hayloft/cmd/cli"
 	"hayloft/scheduler"
@@ -112,6 +113,8 @@ func (a *app) announce(m *manager) error {
 type manager struct {
 	log       *slog.Logger
 	blobs     *disk.Store
+	intake    *intake.Intake
+	cutter    *intake.Cutter
 	store     *store.SQLite
 	scheduler *scheduler.Scheduler
 	jobTypes  *jobtype.Library
@@ -168,9 +171,16 @@ func (m *manager) open(ctx context.Context, config managerConfig) error {
 		return fmt.Errorf("load job types: %w", err)
 	}
 	own := ownVersion()
+	m.intake = intake.New(m.blobs, intake.Config{Failed: func(blob cas.Blob, err error) {
+		m.log.Warn("what an upload left could not be removed", "blob", blob, "error", err)
+	}})
+	m.cutter = intake.NewCutter(m.blobs, func(blob cas.Blob, err error) {
+		m.log.Warn("a blob could not be cut: its next version will travel whole", "blob", blob, "error", err)
+	})
 	m.api, err = api.New(api.Config{
 		Scheduler: m.scheduler, JobTypes: m.jobTypes, Variables: config.variables,
 		Blobs: m.blobs, Refs: m.blobs, Inflight: &cas.Inflight{}, Checkouts: checkouts,
+		Recipes: m.blobs, Intake: m.intake, Cutter: m.cutter,
 		Page: web.Files(), SharedStorage: folders.storage, JobFiles: folders.jobFiles,
 		Name: config.name, Version: own.Version, Git: own.Revision, Logger: config.log,
 		ShamanEnabled: &config.shaman, Description: discovery.Description(config.name), Mirror: m.mirror(),
@@ -278,6 +288,8 @@ func (m *manager) run(ctx context.Context) error {
 	work, ctx := errgroup.WithContext(ctx)
 	work.Go(func() error { return m.scheduler.Run(ctx) })
 	work.Go(func() error { return m.jobTypes.Watch(ctx) })
+	work.Go(func() error { return m.intake.Run(ctx) })
+	work.Go(func() error { return m.cutter.Run(ctx) })
 	work.Go(func() error { return m.reachOut(ctx, publishing) })
 	work.Go(func() error {
 		err := m.http.Serve(m.listener)

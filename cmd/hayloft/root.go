@@ -47,7 +47,7 @@ func newRoot(env cli.Environment) *cobra.Command {
 	flags.BoolVar(&a.JSON, "json", false, "print results as JSON, one object a line")
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "log more")
 	root.AddCommand(
-		a.upCommand(), a.managerCommand(), a.workerCommand(), a.submitCommand(), a.jobCommand(),
+		a.upCommand(), a.managerCommand(), a.workerCommand(), a.planCommand(), a.submitCommand(), a.jobCommand(),
 		a.importFlamencoCommand(), a.doctorCommand(), a.configCommand(), a.versionCommand(),
 	)
 	return root

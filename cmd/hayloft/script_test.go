@@ -39,6 +39,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script", RequireExplicitExec: true, RequireUniqueNames: true,
 		Deadline: time.Now().Add(scriptLimit),
 		Setup: func(env *testscript.Env) error {
+			env.Setenv("XDG_CACHE_HOME", filepath.Join(env.WorkDir, ".cache")) // of the local index
 			env.Values[farmsKey{}] = &farms{env: env.Vars, running: map[string]*started{}}
 			return nil
 		},

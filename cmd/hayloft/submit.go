@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -20,9 +19,7 @@ import (
 
 	"hayloft/api/client"
 	"hayloft/api/wire"
-	"hayloft/cas/transfer"
-	"hayloft/checkout"
-	"hayloft/checkout/gather"
+	"hayloft/checkout/gather/shot"
 	"hayloft/cmd/cli"
 )
 
@@ -32,29 +29,36 @@ type submission struct {
 	settings                        []string
 	exclude                         []string
 	priority                        int
-	paused, wait                    bool
+	prefixes                        []string
+	paused, wait, keep, wholeFolder bool
+	allowMissing, anyWorker         bool
+	index                           cli.IndexFlag
+	limits                          cli.LimitFlags
 }
 
 // submitted is what came of it; the last line of `hayloft submit --json`.
 type submitted struct {
-	JobID         string  `json:"job_id"`
-	Name          string  `json:"name"`
-	Status        string  `json:"status"`
-	URL           string  `json:"url"`
-	Checkout      string  `json:"checkout,omitempty"`
-	Files         int     `json:"files"`
-	FilesUploaded int     `json:"files_uploaded"`
-	BytesTotal    int64   `json:"bytes_total"`
-	BytesUploaded int64   `json:"bytes_uploaded"`
-	Seconds       float64 `json:"seconds"`
+	JobID         string         `json:"job_id"`
+	Name          string         `json:"name"`
+	Status        string         `json:"status"`
+	URL           string         `json:"url"`
+	Checkout      string         `json:"checkout,omitempty"`
+	Files         int            `json:"files"`
+	FilesUploaded int            `json:"files_uploaded"`
+	BytesTotal    int64          `json:"bytes_total"`
+	BytesUploaded int64          `json:"bytes_uploaded"`
+	BytesSent     int64          `json:"bytes_sent"` // on the wire, all that surrounds the content included
+	Seconds       float64        `json:"seconds"`
+	Missing       []shot.Missing `json:"missing"`
 }
 
 func (a *app) submitCommand() *cobra.Command {
 	var s submission
 	cmd := &cobra.Command{
 		Use: "submit [FILE.blend|DIR]", Short: "Send a project to the farm and render it", Args: cli.Arguments(cobra.MaximumNArgs(1)),
-		Long: "Send a project to the farm and render it. The project is the folder of the .blend, or --project; only bytes that\n" +
-			"the farm has never seen travel. A job type without a .blend needs no file.",
+		Long: "Send a project to the farm and render it. What the .blend needs is found by looking into it, libraries included; when\n" +
+			"something is missing without which frames would be wrong, nothing is sent. Only bytes that the farm has never seen\n" +
+			"travel. A job type without a .blend needs no file.",
 		Example: cli.Examples(
 			"hayloft submit scene.blend --setting frames=1-48 --wait",
 			"hayloft submit --project ~/film ~/film/shots/010.blend --setting frames=1-100 --setting chunk_size=5",
@@ -68,21 +72,38 @@ func (a *app) submitCommand() *cobra.Command {
 		},
 	}
 	managerFlag(cmd, &s.manager)
+	s.flags(cmd)
 	f := cmd.Flags()
-	f.StringVar(&s.jobType, "type", "simple-blender-render", "job `type`")
-	f.StringVar(&s.name, "name", "", "`name` of the job (default: the file's)")
-	f.StringVar(&s.project, "project", "", "`folder` to send (default: the folder of the .blend)")
-	f.StringArrayVar(&s.settings, "setting", nil, "setting of the job type, `KEY=VALUE`; repeatable")
-	f.StringArrayVar(&s.exclude, "exclude", nil, "leave out files that match this `pattern`; repeatable")
 	f.IntVar(&s.priority, "priority", 50, "0 to 100; larger runs earlier")
 	f.BoolVar(&s.paused, "paused", false, "store the job without starting it")
+	f.BoolVar(&s.allowMissing, "allow-missing", false, "go on although files are missing, and say so on the job")
+	f.BoolVar(&s.anyWorker, "any-worker", false, "give tasks to workers whose Blender lacks what the file needs, too")
 	f.BoolVar(&s.wait, "wait", false, "wait until the job ends; exit code 3 if it fails")
 	return cmd
 }
 
+// flags declares what a plan and a submission have in common.
+func (s *submission) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&s.jobType, "type", "simple-blender-render", "job `type`")
+	f.StringVar(&s.name, "name", "", "`name` of the job (default: the file's)")
+	f.StringVar(&s.project, "project", "", "the project's `folder`; files outside it are laid beside it (default: the folder of the .blend)")
+	f.StringArrayVar(&s.settings, "setting", nil, "setting of the job type, `KEY=VALUE`; repeatable")
+	f.StringArrayVar(&s.exclude, "exclude", nil, "leave out files of needed folders that match this `pattern`; repeatable")
+	f.StringArrayVar(&s.prefixes, "map", nil, "what a path of other machines means here, `FOREIGN=LOCAL`, such as P:/film=/mnt/film; repeatable")
+	f.BoolVar(&s.wholeFolder, "whole-folder", false, "send the project's folder as it is, without a look into the file")
+	f.BoolVar(&s.keep, "keep-compressed", false, "send compressed .blend files as they are")
+	s.index.Add(f)
+	s.limits.Add(f)
+}
+
 func (a *app) submit(ctx context.Context, s submission, target string) error {
 	start := time.Now()
-	c, err := client.New(s.manager, software())
+	limits, err := s.limits.Options()
+	if err != nil {
+		return err
+	}
+	c, err := client.New(s.manager, software(), limits...)
 	if err != nil {
 		return cli.Usage("--manager: %w", err)
 	}
@@ -99,7 +120,8 @@ func (a *app) submit(ctx context.Context, s submission, target string) error {
 		return err
 	}
 	var result submitted
-	job := wire.SubmittedJob{Name: s.name, Type: s.jobType, Priority: &s.priority, SubmitterPlatform: runtime.GOOS}
+	result.Missing = []shot.Missing{}
+	job := wire.SubmittedJob{Name: s.name, Type: s.jobType, Priority: &s.priority, SubmitterPlatform: runtime.GOOS, Metadata: &wire.JobMetadata{}}
 	if s.paused {
 		paused := wire.JobStatusPaused
 		job.InitialStatus = &paused
@@ -149,7 +171,7 @@ func (a *app) endSubmit(s submission, job wire.Job, result submitted) error {
 
 // sendProject gathers and sends the project of a .blend, lays it out, and says so in the job.
 func (a *app) sendProject(ctx context.Context, c *client.Client, s submission, target string, job *wire.SubmittedJob, settings map[string]any, result *submitted) error {
-	blend, project, err := locate(target, s.project)
+	blend, _, err := locate(target, s.project)
 	if err != nil {
 		return err
 	}
@@ -159,22 +181,29 @@ func (a *app) sendProject(ctx context.Context, c *client.Client, s submission, t
 	if err := checkFirst(ctx, c, *job, settings); err != nil {
 		return err
 	}
-	tree, err := gather.Walk(ctx, project, gather.Options{Exclude: s.exclude})
+	g, err := a.gather(ctx, s, target, settings)
 	if err != nil {
 		return err
 	}
-	inside, err := filepath.Rel(tree.Root, blend)
-	if err != nil {
-		return fmt.Errorf("%s is not in the project %s: %w", blend, tree.Root, err)
+	result.Missing = orEmpty(g.shot.Missing)
+	if err := g.refusal(); err != nil {
+		if !s.allowMissing {
+			return err
+		}
+		a.Say("going on without %s", missingText(g.shot.Missing))
+		(*job.Metadata)["allowed-missing"] = missingText(g.shot.Missing)
 	}
-	manifest, sources, err := a.hash(ctx, tree)
+	for _, text := range g.shot.Warnings {
+		a.Say("warning: %s", text)
+	}
+	if len(g.shot.Features) > 0 && !s.anyWorker {
+		job.Requires = &g.shot.Features
+	}
+	done, err := a.upload(ctx, c, s, g.tree, false)
 	if err != nil {
 		return err
 	}
-	sent, err := a.send(ctx, c, sources)
-	if err != nil {
-		return err
-	}
+	manifest, sent := done.Manifest, done.Sent
 	files := make([]wire.ShamanFileSpec, 0, manifest.Len())
 	for e := range manifest.Entries() {
 		files = append(files, wire.ShamanFileSpec{Sha: e.Blob.Digest.String(), Size: e.Blob.Size, Path: e.Path.String()})
@@ -184,10 +213,12 @@ func (a *app) sendProject(ctx context.Context, c *client.Client, s submission, t
 		return err
 	}
 	job.Storage = &wire.JobStorageInfo{ShamanCheckoutId: &checkoutID}
-	settings["blendfile"] = "{jobs}/" + checkoutID + "/" + filepath.ToSlash(inside)
+	settings["blendfile"] = "{jobs}/" + checkoutID + "/" + g.inside
 	result.Checkout, result.Files, result.FilesUploaded = checkoutID, manifest.Len(), sent.BlobsSent
 	result.BytesTotal, result.BytesUploaded = manifest.Size(), sent.BytesSent
-	a.Say("%d files, %s; sent %d files, %s", result.Files, cli.BytesText(result.BytesTotal), result.FilesUploaded, cli.BytesText(result.BytesUploaded))
+	result.BytesSent, _ = c.Traffic()
+	a.Say("%d files, %s; the farm lacked %d, %s; sent %s", result.Files, cli.BytesText(result.BytesTotal), result.FilesUploaded,
+		cli.BytesText(result.BytesUploaded), cli.BytesText(result.BytesSent))
 	return nil
 }
 
@@ -199,31 +230,19 @@ func checkFirst(ctx context.Context, c *client.Client, job wire.SubmittedJob, se
 	return c.CheckJob(ctx, job)
 }
 
-func (a *app) hash(ctx context.Context, tree gather.Tree) (checkout.Manifest, []gather.Source, error) {
-	bar := a.BytesProgress("reading", tree.Size())
-	defer bar.End()
-	return gather.Hash(ctx, tree, func(done, _ int64) { bar.Set(done) })
-}
-
-func (a *app) send(ctx context.Context, c *client.Client, from []gather.Source) (transfer.Report, error) {
-	sources := make([]transfer.Source, len(from))
-	for i, s := range from {
-		sources[i] = transfer.Source{Blob: s.Blob, Name: s.Path, Open: func() (io.ReadCloser, error) { return os.Open(s.Path) }}
-	}
-	var bar *cli.Progress
-	defer func() {
-		if bar != nil {
-			bar.End()
+// missingText names missing files for a job's metadata, which has room for some of them.
+func missingText(missing []shot.Missing) string {
+	const most = 10
+	var names []string
+	for _, m := range missing {
+		if m.Required {
+			names = append(names, m.Resolved)
 		}
-	}()
-	report, err := transfer.Send(ctx, c, sources, transfer.Options{
-		Planned:  func(_ int, bytes int64) { bar = a.BytesProgress("sending", bytes) },
-		Progress: func(n int) { bar.Add(n) },
-	})
-	if errors.Is(err, client.ErrMismatch) {
-		err = fmt.Errorf("%w; the file was changed after it was read: submit again", err)
 	}
-	return report, err
+	if more := len(names) - most; more > 0 {
+		names = append(names[:most], fmt.Sprintf("%d more", more))
+	}
+	return strings.Join(names, ", ")
 }
 
 // locate finds the .blend and the project folder that a person means.

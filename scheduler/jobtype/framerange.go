@@ -127,6 +127,17 @@ func (r FrameRange) Count() int {
 	return n
 }
 
+// Spans gives the runs of consecutive frames in ascending order, first and last frame of each.
+func (r FrameRange) Spans() iter.Seq2[int, int] {
+	return func(yield func(first, last int) bool) {
+		for _, s := range r.spans {
+			if !yield(s.first, s.last) {
+				return
+			}
+		}
+	}
+}
+
 // Chunks cuts the sorted frames into ranges of size frames each; the last one may be shorter. A chunk holds gaps where
 // the range does. It yields nothing when size is less than 1.
 func (r FrameRange) Chunks(size int) iter.Seq[FrameRange] {

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -159,6 +160,33 @@ func requeueAll(tx scheduler.Tx) error {
 		}
 	}
 	return nil
+}
+
+// BenchmarkClaimPastRequirements claims the one task of a worker behind jobs of a higher priority that require what it
+// cannot do; each job has one lane, and all share two lists of requirements.
+func BenchmarkClaimPastRequirements(b *testing.B) {
+	for _, jobs := range []int{0, 100, 1000} {
+		b.Run(fmt.Sprintf("jobs=%d", jobs), func(b *testing.B) {
+			s := openTemp(b)
+			var g ids
+			w := aWorker(&g)
+			w.Abilities = []string{"blender:3.4.1", "engine:CYCLES"}
+			must(b, s, func(tx scheduler.Tx) error {
+				for i := range jobs {
+					job, tasks := frames(&g, 1)
+					job.Priority, job.Requires = 60, [][]string{{"blender:4.2"}, {"blender:3.4", "usd"}}[i%2]
+					if err := tx.InsertJob(job, tasks); err != nil {
+						return err
+					}
+				}
+				job, tasks := frames(&g, 10)
+				return errors.Join(tx.PutWorker(w), tx.InsertJob(job, tasks))
+			})
+			for b.Loop() {
+				must(b, s, func(tx scheduler.Tx) error { _, err := tx.NextRunnable(w); return err })
+			}
+		})
+	}
 }
 
 // BenchmarkCancel50k cancels a job of 50,000 queued tasks, and queues them again.

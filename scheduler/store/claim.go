@@ -1,6 +1,8 @@
 package store
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 
 	"hayloft/scheduler"
@@ -11,6 +13,7 @@ type lane struct {
 	id, job                   int64
 	jobPriority, taskPriority int
 	taskType                  string
+	requirements              int64 // row of the list; 0: none
 }
 
 // level tells whether two lanes stand at the same place in the order, so that the task's index decides.
@@ -20,7 +23,7 @@ func (l lane) level(other lane) bool {
 
 // lanesFor finds the lanes that are open to a worker, best first. It walks the index lanes_in_order.
 const lanesFor = `
-	SELECT l.id, l.job, l.job_priority, l.task_priority, l.task_type FROM lanes l
+	SELECT l.id, l.job, l.job_priority, l.task_priority, l.task_type, l.requirements FROM lanes l
 	WHERE l.open = 1 AND l.runnable > 0
 	AND (l.tag IS NULL OR EXISTS (SELECT 1 FROM worker_tags wt WHERE wt.worker = ?1 AND wt.tag = l.tag))
 	AND NOT EXISTS (SELECT 1 FROM blocks b WHERE b.job = l.job AND b.worker = ?1 AND b.task_type = l.task_type)
@@ -42,13 +45,18 @@ func (t *tx) NextRunnable(w scheduler.Worker) (scheduler.TaskState, error) {
 	var best *taskRow
 	var bestLane lane
 	bestIndex := 0
+	able := ability{readTx: t.readTx, of: w.Abilities}
 	err = t.each(func(r row) error {
-		l := lane{id: r.int64(0), job: r.int64(1), jobPriority: r.int(2), taskPriority: r.int(3), taskType: r.text(4)}
+		l := lane{id: r.int64(0), job: r.int64(1), jobPriority: r.int(2), taskPriority: r.int(3), taskType: r.text(4),
+			requirements: r.int64(5)}
 		if best != nil && !l.level(bestLane) {
 			return errEnough
 		}
 		if !slices.Contains(w.TaskTypes, l.taskType) {
 			return nil
+		}
+		if ok, err := able.meets(l.requirements); err != nil || !ok {
+			return err
 		}
 		return t.each(func(r row) error {
 			if index := r.int(taskStateColumnCount); best == nil || index < bestIndex {
@@ -66,4 +74,33 @@ func (t *tx) NextRunnable(w scheduler.Worker) (scheduler.TaskState, error) {
 	}
 	t.known = best
 	return best.TaskState, nil
+}
+
+// ability judges the requirements of many lanes for one worker. Jobs share their lists, so that each is read and judged
+// once however many lanes have it.
+type ability struct {
+	readTx
+	of     []string
+	judged map[int64]bool
+}
+
+func (a *ability) meets(requirements int64) (ok bool, err error) {
+	if requirements == 0 || a.of == nil {
+		return true, nil
+	}
+	if ok, known := a.judged[requirements]; known {
+		return ok, nil
+	}
+	var list []string
+	var decodeErr error
+	err = a.one(func(r row) { list, decodeErr = textList(r.text(0)) }, `SELECT list FROM requirements WHERE id = ?1`, requirements)
+	if err = errors.Join(err, decodeErr); err != nil {
+		return false, fmt.Errorf("requirements %d: %w", requirements, err)
+	}
+	if a.judged == nil {
+		a.judged = make(map[int64]bool)
+	}
+	ok = len(scheduler.Lacking(a.of, list)) == 0
+	a.judged[requirements] = ok
+	return ok, nil
 }

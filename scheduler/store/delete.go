@@ -51,6 +51,9 @@ var deleteOfJob = []string{
 	`DELETE FROM jobs WHERE id = ?1`,
 }
 
+// deleteList deletes a list of requirements that no job has any more.
+const deleteList = `DELETE FROM requirements WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM jobs WHERE requirements = ?1)`
+
 func (t *tx) deletePart(job int64, limit int) (done bool, err error) {
 	last, err := t.number(`SELECT max(idx) FROM (SELECT idx FROM tasks WHERE job = ?1 ORDER BY idx LIMIT ?2)`, job, limit)
 	if err != nil {
@@ -73,12 +76,19 @@ func (t *tx) deletePart(job int64, limit int) (done bool, err error) {
 	if n == left {
 		return false, nil
 	}
+	requirements, err := t.number(`SELECT coalesce(requirements, 0) FROM jobs WHERE id = ?1`, job)
+	if err != nil {
+		return false, err
+	}
 	for _, statement := range deleteOfJob {
 		if _, err := t.exec(statement, job); err != nil {
 			return false, err
 		}
 	}
-	return true, nil
+	if requirements != 0 {
+		_, err = t.exec(deleteList, requirements)
+	}
+	return err == nil, err
 }
 
 // deleteTasks deletes the first tasks of a job, whose children are gone, and takes them off the job's numbers.

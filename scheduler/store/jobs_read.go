@@ -11,15 +11,15 @@ import (
 
 const jobColumns = `j.uuid, j.type, j.priority, g.uuid, j.status, j.created, j.updated, j.delete_requested_at,
 	j.queued, j.active, j.completed, j.failed, j.soft_failed, j.canceled, j.paused, j.runnable,
-	j.steps_completed, j.steps_total, j.checkout, j.silence_limit, j.total_limit`
+	j.steps_completed, j.steps_total, j.checkout, j.silence_limit, j.total_limit, q.list`
 
-const jobTables = ` FROM jobs j LEFT JOIN tags g ON g.id = j.tag `
+const jobTables = ` FROM jobs j LEFT JOIN tags g ON g.id = j.tag LEFT JOIN requirements q ON q.id = j.requirements `
 
-const jobColumnCount = 21
+const jobColumnCount = 22
 
 // jobState reads jobColumns.
-func jobState(r row) scheduler.Job {
-	return scheduler.Job{
+func jobState(r row) (scheduler.Job, error) {
+	job := scheduler.Job{
 		ID: scheduler.JobID{UUID: r.uuid(0)}, Type: r.text(1), Priority: r.int(2),
 		WorkerTag: scheduler.TagID{UUID: r.uuid(3)}, Status: scheduler.JobStatus(r.text(4)),
 		Created: r.time(5), Updated: r.time(6), DeleteRequestedAt: r.time(7),
@@ -30,6 +30,11 @@ func jobState(r row) scheduler.Job {
 		Runnable: r.int(15), StepsCompleted: r.int64(16), StepsTotal: r.int64(17), CheckoutID: r.text(18),
 		Limits: scheduler.JobLimits{Silence: r.duration(19), Total: r.duration(20)},
 	}
+	var err error
+	if job.Requires, err = textList(r.text(21)); err != nil {
+		err = fmt.Errorf("requirements of job %s: %w", job.ID, err)
+	}
+	return job, err
 }
 
 const jobSelect = `SELECT ` + jobColumns + `, d.name, d.activity, d.settings, d.metadata` + jobTables +
@@ -37,7 +42,10 @@ const jobSelect = `SELECT ` + jobColumns + `, d.name, d.activity, d.settings, d.
 
 // wholeJob reads the columns of jobSelect.
 func wholeJob(r row) (scheduler.Job, error) {
-	job := jobState(r)
+	job, err := jobState(r)
+	if err != nil {
+		return job, err
+	}
 	job.Name, job.Activity = r.text(jobColumnCount), r.text(jobColumnCount+1)
 	if err := json.Unmarshal([]byte(r.text(jobColumnCount+2)), &job.Settings); err != nil {
 		return job, fmt.Errorf("settings of job %s: %w", job.ID, err)
@@ -50,16 +58,20 @@ func wholeJob(r row) (scheduler.Job, error) {
 
 // Job implements [scheduler.ReadTx]. Numbers in Settings are float64, as JSON has no others.
 func (t readTx) Job(id scheduler.JobID) (job scheduler.Job, err error) {
-	var decodeErr error
-	err = t.one(func(r row) { job, decodeErr = wholeJob(r) }, jobSelect+`WHERE j.uuid = ?1`, key(id))
-	if err == nil {
-		err = decodeErr
-	}
-	return job, named("job", id, err)
+	return t.oneJob(id, wholeJob, jobSelect)
 }
 
 func (t readTx) JobState(id scheduler.JobID) (job scheduler.Job, err error) {
-	err = t.one(func(r row) { job = jobState(r) }, `SELECT `+jobColumns+jobTables+`WHERE j.uuid = ?1`, key(id))
+	return t.oneJob(id, jobState, `SELECT `+jobColumns+jobTables)
+}
+
+// oneJob reads a job by its id; text is a SELECT without WHERE.
+func (t readTx) oneJob(id scheduler.JobID, decode func(row) (scheduler.Job, error), text string) (job scheduler.Job, err error) {
+	var decodeErr error
+	err = t.one(func(r row) { job, decodeErr = decode(r) }, text+`WHERE j.uuid = ?1`, key(id))
+	if err == nil {
+		err = decodeErr
+	}
 	return job, named("job", id, err)
 }
 
@@ -162,6 +174,48 @@ func (t readTx) LastRendered() (id scheduler.JobID, err error) {
 func (t readTx) HasPreview(id scheduler.JobID) (bool, error) {
 	n, err := t.number(`SELECT preview IS NOT NULL FROM jobs WHERE uuid = ?1`, key(id))
 	return n != 0, named("preview of job", id, err)
+}
+
+func (t readTx) WaitingTypes(id scheduler.JobID) (types []string, err error) {
+	job, err := t.jobRow(id)
+	if err != nil {
+		return nil, err
+	}
+	err = t.each(func(r row) error {
+		types = append(types, r.text(0))
+		return nil
+	}, `SELECT DISTINCT task_type FROM lanes WHERE job = ?1 AND open = 1 AND runnable > 0 ORDER BY task_type`, job)
+	return types, named("task types of job", id, err)
+}
+
+// idleRequiring finds jobs by those of their lanes that have something to run, which the index lanes_in_order holds.
+const idleRequiring = `
+	SELECT DISTINCT j.uuid FROM lanes l INDEXED BY lanes_in_order JOIN jobs j ON j.id = l.job
+	WHERE l.open = 1 AND l.runnable > 0 AND l.requirements IS NOT NULL AND j.active = 0`
+
+// IdleRequiringJobs implements [scheduler.ReadTx], in no order.
+func (t readTx) IdleRequiringJobs() (ids []scheduler.JobID, err error) {
+	err = t.each(func(r row) error {
+		ids = append(ids, scheduler.JobID{UUID: r.uuid(0)})
+		return nil
+	}, idleRequiring)
+	if err != nil {
+		return nil, fmt.Errorf("list jobs that wait for abilities: %w", err)
+	}
+	return ids, nil
+}
+
+// Pace implements [scheduler.ReadTx]. A completed task was changed last when it was completed.
+func (t readTx) Pace(jobType, name, taskType string, limit int) (pace scheduler.Pace, err error) {
+	err = t.one(func(r row) {
+		pace = scheduler.Pace{Tasks: r.int(0), Steps: r.int(1), Elapsed: r.duration(2)}
+	}, `SELECT count(*), coalesce(sum(steps), 0), coalesce(sum(took), 0) FROM (
+		SELECT t.steps, t.updated - t.claimed_at AS took FROM tasks t JOIN lanes l ON l.id = t.lane
+		WHERE t.job IN (SELECT j.id FROM jobs j JOIN job_details d ON d.job = j.id
+			WHERE j.type = ?1 AND d.name = ?2 AND j.completed > 0 ORDER BY j.id DESC LIMIT 3)
+		AND l.task_type = ?3 AND t.status = 'completed' AND t.claim > 0
+		ORDER BY t.job DESC, t.idx DESC LIMIT ?4)`, jobType, name, taskType, limit)
+	return pace, err
 }
 
 func (t readTx) JobCounts() (map[scheduler.JobStatus]int, error) {

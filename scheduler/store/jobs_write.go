@@ -186,6 +186,10 @@ func (in *insertion) insertJob() error {
 			return named("tag", in.job.WorkerTag, err)
 		}
 	}
+	requirements, err := in.requirements()
+	if err != nil {
+		return fmt.Errorf("requirements: %w", err)
+	}
 	runnable, steps := 0, 0
 	for i, task := range in.tasks {
 		steps += task.Steps
@@ -196,10 +200,10 @@ func (in *insertion) insertJob() error {
 	j := in.job
 	_, err = in.exec(`
 		INSERT INTO jobs (uuid, type, checkout, priority, tag, status, created, updated, queued, runnable, steps_total,
-			silence_limit, total_limit)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9, ?10, ?11, ?12)`,
+			silence_limit, total_limit, requirements)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9, ?10, ?11, ?12, ?13)`,
 		key(j.ID), j.Type, j.CheckoutID, j.Priority, tag, string(j.Status), stamp(in.at), len(in.tasks), runnable, steps,
-		j.Limits.Silence.Microseconds(), j.Limits.Total.Microseconds())
+		j.Limits.Silence.Microseconds(), j.Limits.Total.Microseconds(), requirements)
 	if err != nil {
 		return err
 	}
@@ -209,6 +213,21 @@ func (in *insertion) insertJob() error {
 	_, err = in.exec(`INSERT INTO job_details (job, name, activity, settings, metadata) VALUES (?1, ?2, ?3, ?4, ?5)`,
 		in.row, j.Name, j.Activity, settings, metadata)
 	return err
+}
+
+// requirements gives the row of the job's list, which other jobs may have, too; nil when nothing is required.
+func (in *insertion) requirements() (any, error) {
+	if len(in.job.Requires) == 0 {
+		return nil, nil
+	}
+	list, err := json.Marshal(in.job.Requires)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := in.exec(`INSERT OR IGNORE INTO requirements (list) VALUES (?1)`, string(list)); err != nil {
+		return nil, err
+	}
+	return in.number(`SELECT id FROM requirements WHERE list = ?1`, string(list))
 }
 
 // jsonObject encodes a map; an absent one is empty.
@@ -244,8 +263,8 @@ func (in *insertion) insertLanes() error {
 		row++
 		l.row = row
 		_, err := in.exec(`
-			INSERT INTO lanes (id, job, task_type, task_priority, job_priority, tag, open, runnable)
-			SELECT ?1, id, ?3, ?4, priority, tag, 0, ?5 FROM jobs WHERE id = ?2`, row, in.row, l.taskType, l.priority, l.runnable)
+			INSERT INTO lanes (id, job, task_type, task_priority, job_priority, tag, requirements, open, runnable)
+			SELECT ?1, id, ?3, ?4, priority, tag, requirements, 0, ?5 FROM jobs WHERE id = ?2`, row, in.row, l.taskType, l.priority, l.runnable)
 		if err != nil {
 			return err
 		}

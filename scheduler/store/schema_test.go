@@ -50,6 +50,7 @@ func populated(t *testing.T) (path string) {
 	job, tasks := frames(&g, 3)
 	tasks[2].Needs = []int{0, 1}
 	other, otherTasks := frames(&g, 1)
+	other.Requires = []string{"osl"}
 	must(t, s, func(tx scheduler.Tx) error {
 		tag := scheduler.Tag{ID: scheduler.TagID{UUID: g.uuid()}, Name: "gpu"}
 		sum := strings.Repeat("ab", 32)
@@ -155,6 +156,12 @@ var refusedStatements = []string{
 	`UPDATE workers SET requested = 'busy'`,
 	`UPDATE workers SET task_types = 'blender'`,
 	`UPDATE workers SET can_restart = 2`,
+	`UPDATE workers SET abilities = 'gpu'`,
+	`UPDATE jobs SET requirements = 77`,
+	`UPDATE lanes SET requirements = 77`,
+	`UPDATE requirements SET list = '['`,
+	`INSERT INTO requirements (list) SELECT list FROM requirements`,
+	`DELETE FROM requirements`,
 	`UPDATE workers SET uuid = x'00'`,
 	`UPDATE tags SET uuid = x'00'`,
 	`INSERT INTO tags (uuid, name, description) VALUES (randomblob(16), 'gpu', '')`,
@@ -187,6 +194,9 @@ var contradictingStatements = []string{
 	`UPDATE jobs SET delete_requested_at = 1 WHERE id = 1`,
 	`UPDATE jobs SET tag = 1 WHERE id = 1`,
 	`UPDATE lanes SET runnable = runnable + 1 WHERE id = 1`,
+	`UPDATE lanes SET requirements = NULL WHERE id = 2`,
+	`UPDATE jobs SET requirements = 1 WHERE id = 1`,
+	`INSERT INTO requirements (list) VALUES ('["usd"]')`,
 	`UPDATE tasks SET open_needs = 1 WHERE id = 3`,
 	`UPDATE tasks SET open_needs = 1 WHERE id = 1`,
 	`UPDATE tasks SET has_dependents = 0 WHERE id = 1`,
@@ -281,6 +291,50 @@ func TestMigrations(t *testing.T) {
 	}
 }
 
+// TestUpgrade opens a database of the version before, with everything in it.
+func TestUpgrade(t *testing.T) {
+	ctx := context.Background()
+	path := populated(t)
+	db, provider, err := migrations(path, time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := provider.Down(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s := openAt(t, path)
+	if err := s.Check(ctx); err != nil {
+		t.Error(err)
+	}
+	must(t, s, func(tx scheduler.Tx) error {
+		workers, err := tx.Workers()
+		if err != nil {
+			return err
+		}
+		if len(workers) != 1 || workers[0].Abilities != nil {
+			t.Errorf("workers %+v, want one that never told what it can do", workers)
+		}
+		workers[0].Abilities = []string{}
+		if err := tx.PutWorker(workers[0]); err != nil {
+			return err
+		}
+		jobs, err := tx.Jobs(scheduler.JobQuery{})
+		for _, job := range jobs {
+			if job.Requires != nil {
+				t.Errorf("job %s requires %q, want nothing", job.ID, job.Requires)
+			}
+		}
+		if err != nil || len(jobs) != 2 {
+			t.Errorf("%d jobs, %v; want 2", len(jobs), err)
+		}
+		_, err = tx.NextRunnable(workers[0])
+		return err
+	})
+}
+
 func TestNewerSchema(t *testing.T) {
 	path := populated(t)
 	mustExec(t, rawConn(t, path), `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, 1)`)
@@ -295,6 +349,7 @@ func TestPlans(t *testing.T) {
 	c := rawConn(t, populated(t))
 	for _, q := range []struct{ name, text, index string }{
 		{"lanes for a worker", lanesFor, "lanes_in_order"},
+		{"idle jobs that require", idleRequiring, "lanes_in_order"},
 		{"head of a lane", headOf, "tasks_runnable"},
 		{"active tasks of a worker", `SELECT 1 FROM tasks t WHERE t.worker = ?1 AND t.status = 'active' ORDER BY t.claim, t.id`, "tasks_active"},
 		{"all active tasks", `SELECT 1 FROM tasks t WHERE t.status = 'active' ORDER BY t.worker, t.id`, "tasks_active"},
@@ -312,7 +367,7 @@ func TestPlans(t *testing.T) {
 		if full := regexp.MustCompile(`(?m)^SCAN \w+$`); full.MatchString(text) {
 			t.Errorf("%s reads a whole table:\n%s", q.name, text)
 		}
-		if strings.Contains(text, "TEMP B-TREE") && q.name != "active tasks of a worker" {
+		if strings.Contains(text, "TEMP B-TREE") && q.name != "active tasks of a worker" && q.name != "idle jobs that require" {
 			t.Errorf("%s sorts:\n%s", q.name, text)
 		}
 	}

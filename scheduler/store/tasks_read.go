@@ -162,15 +162,30 @@ func (t readTx) taskNumber(id scheduler.TaskID) (int64, error) {
 }
 
 func (t readTx) CapableWorkers(id scheduler.TaskID) (int, error) {
-	n, err := t.number(`
-		SELECT (SELECT count(*) FROM workers w
-			WHERE w.deleted IS NULL AND w.status NOT IN ('offline', 'error')
+	task, err := t.taskNumber(id)
+	if err != nil {
+		return 0, err
+	}
+	able := 0
+	err = t.each(func(r row) error {
+		abilities, err := textList(r.text(0))
+		if err != nil {
+			return fmt.Errorf("abilities of a worker: %w", err)
+		}
+		requires, err := textList(r.text(1))
+		if err == nil && len(scheduler.Lacking(abilities, requires)) == 0 {
+			able++
+		}
+		return err
+	}, `
+		SELECT w.abilities, q.list FROM tasks t JOIN lanes l ON l.id = t.lane LEFT JOIN requirements q ON q.id = l.requirements
+			JOIN workers w ON w.deleted IS NULL AND w.status NOT IN ('offline', 'error')
 			AND EXISTS (SELECT 1 FROM json_each(w.task_types) WHERE value = l.task_type)
 			AND (l.tag IS NULL OR EXISTS (SELECT 1 FROM worker_tags wt WHERE wt.worker = w.id AND wt.tag = l.tag))
 			AND NOT EXISTS (SELECT 1 FROM blocks b WHERE b.job = t.job AND b.worker = w.id AND b.task_type = l.task_type)
-			AND NOT EXISTS (SELECT 1 FROM task_failures f WHERE f.task = t.id AND f.worker = w.id))
-		FROM tasks t JOIN lanes l ON l.id = t.lane WHERE t.uuid = ?1`, key(id))
-	return int(n), named("workers for task", id, err)
+			AND NOT EXISTS (SELECT 1 FROM task_failures f WHERE f.task = t.id AND f.worker = w.id)
+		WHERE t.id = ?1`, task)
+	return able, named("workers for task", id, err)
 }
 
 func (t readTx) FailuresOf(worker scheduler.WorkerID, job scheduler.JobID, taskType string) (int, error) {

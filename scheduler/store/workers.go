@@ -13,7 +13,7 @@ import (
 const workerColumns = `w.uuid, w.name, w.address, w.platform, w.software, w.task_types, w.can_restart, w.status,
 	w.requested, w.requested_lazy, w.created, w.updated, w.last_seen, w.secret_hash,
 	(SELECT group_concat(hex(g.uuid), '') FROM worker_tags wt JOIN tags g ON g.id = wt.tag WHERE wt.worker = w.id),
-	w.schedule`
+	w.schedule, w.abilities`
 
 func (t readTx) workers(text string, args ...any) (workers []scheduler.Worker, err error) {
 	err = t.each(func(r row) error {
@@ -40,6 +40,10 @@ func worker(r row) (scheduler.Worker, error) {
 			return w, fmt.Errorf("schedule of worker %s: %w", w.ID, err)
 		}
 	}
+	var err error
+	if w.Abilities, err = textList(r.text(16)); err != nil {
+		return w, fmt.Errorf("abilities of worker %s: %w", w.ID, err)
+	}
 	const hexDigits = 32
 	for tags := r.text(14); len(tags) >= hexDigits; tags = tags[hexDigits:] {
 		tag, err := uuid.Parse(tags[:hexDigits])
@@ -49,6 +53,14 @@ func worker(r row) (scheduler.Worker, error) {
 		w.Tags = append(w.Tags, scheduler.TagID{UUID: tag})
 	}
 	return w, nil
+}
+
+// textList decodes a JSON list of texts; no text is no list.
+func textList(text string) (list []string, err error) {
+	if text == "" {
+		return nil, nil
+	}
+	return list, json.Unmarshal([]byte(text), &list)
 }
 
 func (t readTx) Worker(id scheduler.WorkerID) (scheduler.Worker, error) {
@@ -95,17 +107,26 @@ func (t *tx) PutWorker(w scheduler.Worker) error {
 		}
 		schedule = string(text)
 	}
+	var abilities any
+	if w.Abilities != nil {
+		text, err := json.Marshal(w.Abilities)
+		if err != nil {
+			return named("worker", w.ID, err)
+		}
+		abilities = string(text)
+	}
 	err = t.mustChange(`
 		INSERT INTO workers (uuid, name, address, platform, software, task_types, can_restart, status, requested,
-			requested_lazy, created, updated, secret_hash, schedule)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11, ?12, ?13)
+			requested_lazy, created, updated, secret_hash, schedule, abilities)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11, ?12, ?13, ?14)
 		ON CONFLICT (uuid) DO UPDATE SET name = excluded.name, address = excluded.address, platform = excluded.platform,
 			software = excluded.software, task_types = excluded.task_types, can_restart = excluded.can_restart,
 			status = excluded.status, requested = excluded.requested, requested_lazy = excluded.requested_lazy,
-			updated = excluded.updated, secret_hash = excluded.secret_hash, schedule = excluded.schedule
+			updated = excluded.updated, secret_hash = excluded.secret_hash, schedule = excluded.schedule,
+			abilities = excluded.abilities
 		WHERE deleted IS NULL`,
 		key(w.ID), w.Name, w.Address, w.Platform, w.Software, string(typesJSON), w.CanRestart, string(w.Status),
-		string(w.Requested), w.RequestedLazy, stamp(t.at), w.SecretHash, schedule)
+		string(w.Requested), w.RequestedLazy, stamp(t.at), w.SecretHash, schedule, abilities)
 	return named("worker", w.ID, err)
 }
 

@@ -32,6 +32,7 @@ type modelJob struct {
 	status   scheduler.JobStatus
 	priority int
 	tag      scheduler.TagID
+	requires []string
 	deleting bool
 	tasks    []*modelTask
 	blocked  map[scheduler.BlockEntry]bool
@@ -60,7 +61,10 @@ func againstModel(t *testing.T, store scheduler.Store) {
 	f := &farm{T: t, store: store, ids: new(ids)}
 	tag := f.newTag("gpu")
 	workers := []scheduler.Worker{f.newWorker("a"), f.newWorker("b", "blender", "misc"), f.newWorker("c", "misc")}
-	f.update(func(tx scheduler.Tx) error { return tx.SetWorkerTags(workers[1].ID, []scheduler.TagID{tag.ID}) })
+	workers[0].Abilities, workers[1].Abilities = []string{"blender:3.4"}, []string{"blender:4.2.1", "usd"}
+	f.update(func(tx scheduler.Tx) error {
+		return errors.Join(tx.PutWorker(workers[0]), tx.PutWorker(workers[1]), tx.SetWorkerTags(workers[1].ID, []scheduler.TagID{tag.ID}))
+	})
 	rapid.Check(t, func(t *rapid.T) {
 		m := &model{T: t, farm: f, workers: workers, tag: tag}
 		defer m.clear()
@@ -113,6 +117,7 @@ func (m *model) submit(t *rapid.T) {
 	if rapid.Bool().Draw(t, "tagged") {
 		j.tag = m.tag.ID
 	}
+	j.requires = rapid.SampledFrom([][]string{nil, nil, {"blender:3.4"}, {"blender:4.2"}, {"usd"}, {"osl"}}).Draw(t, "requires")
 	order := rapid.Permutation([]int{0, 1, 2, 3, 4, 5}).Draw(t, "order")[:rapid.IntRange(0, 6).Draw(t, "tasks")]
 	tasks := make([]scheduler.NewTask, len(order))
 	place := make(map[int]int) // what may be needed: only tasks that come earlier in some order, so that there is no circle
@@ -140,9 +145,19 @@ func (m *model) submit(t *rapid.T) {
 		}
 	}
 	m.update(func(tx scheduler.Tx) error {
-		return tx.InsertJob(scheduler.Job{ID: j.id, Priority: j.priority, Status: j.status, WorkerTag: j.tag}, tasks)
+		return tx.InsertJob(scheduler.Job{ID: j.id, Priority: j.priority, Status: j.status, WorkerTag: j.tag, Requires: j.requires}, tasks)
 	})
 	m.jobs = append(m.jobs, j)
+}
+
+// able names which worker meets which requirements: the first has Blender 3.4, the second 4.2 and USD, the third never
+// told.
+func (m *model) able(j *modelJob, w scheduler.Worker) bool {
+	if len(j.requires) == 0 || w.ID == m.workers[2].ID {
+		return true
+	}
+	second := w.ID == m.workers[1].ID
+	return j.requires[0] == "blender:3.4" || second && j.requires[0] != "osl"
 }
 
 // next is NextRunnable in the plainest words.
@@ -150,7 +165,7 @@ func (m *model) next(w scheduler.Worker) *modelTask {
 	var best *modelTask
 	var bestJob *modelJob
 	for _, j := range m.jobs {
-		if !j.status.Claimable() || j.deleting || !j.tag.IsZero() && w.ID != m.workers[1].ID {
+		if !j.status.Claimable() || j.deleting || !j.tag.IsZero() && w.ID != m.workers[1].ID || !m.able(j, w) {
 			continue
 		}
 		for _, t := range j.tasks {
@@ -417,7 +432,7 @@ func (m *model) compareJob(tx scheduler.ReadTx, j *modelJob) error {
 	if err != nil {
 		return err
 	}
-	if job.Status != j.status || job.Priority != j.priority || job.DeleteRequestedAt.IsZero() == j.deleting {
+	if job.Status != j.status || job.Priority != j.priority || !slices.Equal(job.Requires, j.requires) || job.DeleteRequestedAt.IsZero() == j.deleting {
 		m.Fatalf("job is %+v, want %+v", job, j)
 	}
 	stored, err := tx.Tasks(j.id, 0, 0)

@@ -34,6 +34,7 @@ func workers(f *farm) {
 	})
 	a.Name, a.Status, a.Requested, a.RequestedLazy = "renamed", scheduler.WorkerOffline, scheduler.WorkerAsleep, true
 	a.TaskTypes, a.CanRestart, a.SecretHash, a.Platform = []string{"ffmpeg"}, true, []byte{0, 1}, "windows"
+	a.Abilities = []string{"blender:4.2", "engine:CYCLES"}
 	var now time.Time
 	f.update(func(tx scheduler.Tx) error { now = tx.Now(); return tx.PutWorker(a) })
 	a.Tags, a.LastSeen, a.Updated = []scheduler.TagID{tag.ID}, seen, now

@@ -38,6 +38,10 @@ def plain(*parts):
     return path
 
 
+def below(*parts):
+    return [os.path.join(folder, name) for folder, _, names in os.walk(os.path.join(TOP, *parts)) for name in names]
+
+
 def sound(*parts):
     path = at(*parts)
     with wave.open(path, "wb") as file:
@@ -70,6 +74,18 @@ def keep(name, path, source="FILE"):
     image.filepath_raw = path
     image.use_fake_user = True
     return image
+
+
+def compositor(scene):
+    if hasattr(scene, "compositing_node_group"):
+        scene.compositing_node_group = bpy.data.node_groups.new("compositor", "CompositorNodeTree")
+        return scene.compositing_node_group
+    scene.use_nodes = True
+    return scene.node_tree
+
+
+def strips(owner):
+    return owner.strips if hasattr(owner, "strips") else owner.sequences
 
 
 def thing(name, scene, data=None):
@@ -163,7 +179,7 @@ def shown_elsewhere():
     empty = bpy.data.objects.new("empty", None)
     empty.empty_display_type = "IMAGE"
     scene.collection.objects.link(empty)
-    scene.use_nodes = True
+    tree = compositor(scene)
     for name in "texture", "camera", "empty", "compositor":
         for frame in range(1, 8):
             picture("users", f"{name}{frame}.png")
@@ -172,7 +188,7 @@ def shown_elsewhere():
     background = camera.background_images.new()
     background.image = users["camera"]
     empty.data = users["empty"]
-    node = scene.node_tree.nodes.new("CompositorNodeImage")
+    node = tree.nodes.new("CompositorNodeImage")
     node.image = users["compositor"]
     for offset, (name, user) in enumerate([("texture", texture.image_user), ("camera", background.image_user), ("empty", empty.image_user), ("compositor", node)]):
         user.frame_duration, user.frame_start, user.frame_offset = 2, 1, offset
@@ -190,9 +206,8 @@ def caches():
     cache = object.particle_systems[0].point_cache
     cache.use_disk_cache = True
     cache.frame_start, cache.frame_end = 1, 3
-    override = bpy.context.copy()
-    override["point_cache"] = cache
-    bpy.ops.ptcache.bake(override, bake=True)
+    with bpy.context.temp_override(point_cache=cache):
+        bpy.ops.ptcache.bake(bake=True)
     folder = at("blendcache_caches", "")
     needs = [os.path.join(folder, name) for name in sorted(os.listdir(folder))]
     assert len(needs) >= 3, needs
@@ -219,20 +234,24 @@ def movies():
     scene = fresh()
     scene.render.resolution_x = scene.render.resolution_y = 16
     scene.frame_end = 2
-    scene.render.image_settings.file_format = "AVI_JPEG"
+    settings = scene.render.image_settings
+    if hasattr(settings, "media_type"):
+        settings.media_type = "VIDEO"
+    settings.file_format = "FFMPEG"
+    scene.render.ffmpeg.format, scene.render.ffmpeg.codec = "AVI", "MPEG4"
     scene.render.filepath = at("movies", "clip.avi")
     editor = scene.sequence_editor_create()
-    color = editor.sequences.new_effect("color", "COLOR", 1, 1, frame_end=3)
+    still = strips(editor).new_image("still", picture("movies", "still.png"), 1, 1)
     bpy.ops.render.render(animation=True)
-    editor.sequences.remove(color)
+    strips(editor).remove(still)
     shutil.copyfile(at("movies", "clip.avi"), at("movies", "texture7.avi"))
     shutil.copyfile(at("movies", "clip.avi"), at("beside.avi"))
     plain("movies", "texture8.avi")
     bpy.data.movieclips.load(at("movies", "clip.avi")).use_fake_user = True
     bpy.data.images.load(at("movies", "texture7.avi")).use_fake_user = True
-    editor.sequences.new_movie("movie", at("beside.avi"), 1, 1)
-    meta = editor.sequences.new_meta("meta", 2, 1)
-    inner = meta.sequences.new_image("inner", picture("movies", "inner.png"), 1, 1)
+    strips(editor).new_movie("movie", at("beside.avi"), 1, 1)
+    meta = strips(editor).new_meta("meta", 2, 1)
+    inner = strips(meta).new_image("inner", picture("movies", "inner.png"), 1, 1)
     inner.mute = True
     save(at("movies.blend"), [at("movies", "clip.avi"), at("movies", "texture7.avi"), at("beside.avi"), at("movies", "inner.png")], compress=True)
 
@@ -276,6 +295,7 @@ def media():
     cloth.point_cache.use_external = True
     cloth.point_cache.index, cloth.point_cache.filepath = 0, "//sim"
     fluid = thing("domain", scene).modifiers.new("fluid", "FLUID")
+    fluid.show_viewport = fluid.show_render = False  # Otherwise Blender simulates, and adds files of its own.
     fluid.fluid_type = "DOMAIN"
     fluid.domain_settings.cache_directory = "//fluid"
     scene.render.use_multiview, scene.render.views_format = True, "STEREO_3D"
@@ -284,17 +304,23 @@ def media():
     views.filepath = "//media/left_L.png"
     views.reload()
     editor = scene.sequence_editor_create()
-    strip = editor.sequences.new_image("images", "//strip1.png", 1, 1)
+    strip = strips(editor).new_image("images", "//strip1.png", 1, 1)
     strip.elements.append("other.png")
     strip.elements.append("absent.png")
-    editor.sequences.new_sound("gun", at("media", "gun.wav"), 2, 1)
+    if bpy.app.build_options.audaspace:
+        strips(editor).new_sound("gun", at("media", "gun.wav"), 2, 1)
+    else:
+        bpy.data.sounds.load(at("media", "gun.wav")).use_fake_user = True
     scene["asset"] = plain("media", "asset.bin")
     scene.id_properties_ui("asset").update(subtype="FILE_PATH")
     scene["word"] = plain("media", "word.bin")
     needs.append(at("media", "asset.bin"))
     scene.render.engine = "CYCLES"
     scene.cycles.use_denoising, scene.cycles.device = True, "GPU"
-    scene["cycles"]["denoiser"] = 4  # OpenImageDenoise, which not every Blender is built with.
+    try:
+        scene.cycles.denoiser = "OPENIMAGEDENOISE"
+    except TypeError:
+        scene["cycles"]["denoiser"] = 4  # Not every Blender is built with it.
     scene.render.filepath = "//out/frame_"
     save(at("media.blend"), needs, [at("absent.png")])
 
@@ -342,6 +368,263 @@ def libraries():
     expected["moved/libraries.blend"] = {"files": [], "missing": [at("moved", "lib", "props.blend")], "listed": []}
 
 
+def simulations():
+    """Caches on disk of every kind that has some, and files that no other scene has."""
+    scene = fresh()
+    path = at("simulations.blend")
+    bpy.ops.wm.save_as_mainfile(filepath=path)
+    needs = []
+
+    def cached(name, cache, external):
+        cache.frame_start, cache.frame_end = 1, 3
+        if external:
+            cache.use_external = True
+            cache.index, cache.filepath, cache.name = 2, "//external/", name
+            return plain("external", name + "_000001_02.bphys")
+        cache.use_disk_cache = True
+        cache.index, cache.name = 0, name
+        plain("blendcache_simulations", name + "x_000001_00.bphys")
+        return plain("blendcache_simulations", name + "_000001_00.bphys")
+
+    for external in False, True:
+        tail = "e" if external else "d"
+        soft = thing("soft" + tail, scene).modifiers.new("soft", "SOFT_BODY")
+        cloth = thing("cloth" + tail, scene).modifiers.new("cloth", "CLOTH")
+        needs += [cached("soft" + tail, soft.point_cache, external), cached("cloth" + tail, cloth.point_cache, external)]
+        bpy.ops.mesh.primitive_plane_add()
+        canvas = bpy.context.object.modifiers.new("paint", "DYNAMIC_PAINT")
+        canvas.ui_type = "CANVAS"
+        bpy.ops.dpaint.type_toggle(type="CANVAS")
+        surface = canvas.canvas_settings.canvas_surfaces[0]
+        surface.name = "paint" + tail
+        surface.image_output_path = "//out/paint"
+        needs.append(cached("paint" + tail, surface.point_cache, external))
+    bpy.ops.rigidbody.world_add()
+    needs.append(cached("rigid", scene.rigidbody_world.point_cache, True))
+
+    for name in "volume.vdb", "one.abc", "two.abc", "hidden.abc":
+        plain("external", name)
+    bpy.ops.cachefile.open(filepath=at("external", "one.abc"))
+    needs.append(at("external", "one.abc"))
+    cache = bpy.data.cache_files[0]
+    cache.filepath, cache.use_fake_user = "//external/one.abc", True
+    if hasattr(cache, "layers"):
+        cache.layers.new("//external/two.abc")
+        cache.layers.new("//external/hidden.abc").hide_layer = True
+        needs += [at("external", "two.abc"), at("external", "hidden.abc")]
+    for frame in range(1, 4):
+        needs.append(plain("external", f"run{frame}.abc"))
+    plain("external", "runner1.abc")
+    bpy.ops.cachefile.open(filepath=at("external", "run2.abc"))
+    run = bpy.data.cache_files[-1]
+    run.is_sequence, run.use_fake_user = True, True
+
+    for name in "sphere", "spot":
+        needs.append(plain("external", name + ".ies"))
+    material = bpy.data.materials.new("lamp")
+    material.use_nodes, material.use_fake_user = True, True
+    group = bpy.data.node_groups.new("group", "ShaderNodeTree")
+    group.use_fake_user = True
+    for tree, name in (material.node_tree, "sphere"), (group, "spot"):
+        node = tree.nodes.new("ShaderNodeTexIES")
+        node.mode, node.filepath = "EXTERNAL", f"//external/{name}.ies"
+    node = group.nodes.new("ShaderNodeTexIES")  # A text inside the file, and a path that is not in use.
+    node.filepath, node.mode = "//external/unused.ies", "INTERNAL"
+
+    clip = bpy.data.movieclips.load(picture("external", "clip.png"))
+    needs.append(at("external", "clip.png"))
+    clip.use_fake_user = clip.use_proxy = clip.use_proxy_custom_directory = True
+    clip.proxy.directory = "//external/proxies"
+    needs.append(picture("external", "proxies", "clip", "proxy_25.png"))
+
+    needs.append(plain("external", "bound.mdd"))
+    holder = thing("holder", scene)
+    holder.modifiers.new("mdd", "MESH_CACHE").filepath = "//external/bound.mdd"
+    holder["undeclared"] = "//external/settings.bin"
+    needs.append(plain("external", "settings.bin"))
+    holder["other"], holder["comment"] = "//external/none.bin", "see bound.mdd"
+    for owner, name in (holder, "kept.bin"), (holder.data, "inner.bin"):
+        owner["file"] = "//external/" + name
+        owner.id_properties_ui("file").update(subtype="FILE_PATH")
+        needs.append(plain("external", name))
+    holder["folder"] = "//external/deep"
+    holder.id_properties_ui("folder").update(subtype="DIR_PATH")
+    needs.append(plain("external", "deep", "a", "b.bin"))
+    save(path, needs)
+
+
+def packed():
+    """Nothing of it is a dependency."""
+    fresh()
+    for tile in 1001, 1002:
+        picture("packed", f"tile.{tile}.png")
+    tiled = bpy.data.images.load(at("packed", "tile.1001.png"))
+    tiled.source, tiled.filepath = "TILED", at("packed", "tile.<UDIM>.png")
+    tiled.tiles.new(1002)
+    picture("packed", "one.png")
+    still = bpy.data.images.load(at("packed", "one.png"))
+    noise = bpy.data.sounds.load(sound("packed", "one.wav"))
+    letters = bpy.data.fonts.load(font("packed", "one.ttf"))
+    for data in tiled, still, noise, letters:
+        data.use_fake_user = True
+        data.pack()
+    if not tiled.packed_file and not len(tiled.packed_files):
+        raise RuntimeError("the tiles were not packed")
+    shutil.rmtree(at("packed", ""))
+    save(at("packed.blend"), [])
+
+
+def overrides():
+    """An override holds paths of its own, beside those of its library."""
+    scene = fresh()
+    thing("prop", scene).modifiers.new("cache", "MESH_CACHE").filepath = "//base.mdd"
+    plain("over", "lib", "base.mdd")
+    bpy.ops.wm.save_as_mainfile(filepath=at("over", "lib", "props.blend"))
+    scene = fresh()
+    with bpy.data.libraries.load(at("over", "lib", "props.blend"), link=True) as (_, to):
+        to.objects = ["prop"]
+    bpy.ops.wm.save_as_mainfile(filepath=at("over", "overrides.blend"))
+    scene.collection.objects.link(to.objects[0])
+    local = to.objects[0].override_create(remap_local_usages=True)
+    local.modifiers["cache"].filepath = "//own.mdd"
+    bpy.data.collections.new("original").objects.link(to.objects[0])
+    bpy.data.collections["original"].use_fake_user = True
+    save(at("over", "overrides.blend"), [at("over", "lib", "props.blend"), at("over", "lib", "base.mdd"), plain("over", "own.mdd")])
+
+
+def deep():
+    """A chain of libraries, the last of which has a texture; each is in a folder of its own."""
+    needs = []
+    for depth in range(6):
+        scene = fresh()
+        if depth == 0:
+            material = bpy.data.materials.new("linked0")
+            material.use_nodes = True
+            material.node_tree.nodes.new("ShaderNodeTexImage").image = bpy.data.images.load(picture("deep", "tex", "leaf.png"))
+            bpy.data.images[0].filepath = "//../tex/leaf.png"
+            material.use_fake_user = True
+            needs.append(at("deep", "tex", "leaf.png"))
+        else:
+            kind = "materials" if depth == 1 else "objects"
+            with bpy.data.libraries.load(needs[-1], link=True, relative=True) as (_, to):
+                setattr(to, kind, [f"linked{depth - 1}"])
+            object = thing(f"linked{depth}", scene)
+            if depth == 1:
+                object.data.materials.append(to.materials[0])
+            else:
+                object.parent = to.objects[0]
+                scene.collection.objects.link(to.objects[0])  # A parent alone is no user, and would not be saved.
+        path = at("deep", str(depth), "part.blend")
+        save(path, needs[::-1], compress=depth % 2 == 1)
+        needs.append(path)
+
+
+def bakes():
+    """Bakes of geometry nodes: at the modifier's folder, at one's own, and packed."""
+    if not hasattr(bpy.types, "NodesModifierBake"):
+        return
+    scene = fresh()
+    bpy.ops.wm.save_as_mainfile(filepath=at("bakes.blend"))
+    bpy.ops.mesh.primitive_plane_add()
+    object = bpy.context.object
+    group = bpy.data.node_groups.new("bakes", "GeometryNodeTree")
+    group.interface.new_socket("Geometry", in_out="INPUT", socket_type="NodeSocketGeometry")
+    group.interface.new_socket("Geometry", in_out="OUTPUT", socket_type="NodeSocketGeometry")
+    if "subtype" in bpy.types.NodeTreeInterfaceSocketString.bl_rna.properties:
+        item = group.interface.new_socket("File", in_out="INPUT", socket_type="NodeSocketString")
+        item.subtype = "FILE_PATH"
+        item.default_value = "//nodes/default.bin"  # Every modifier has a value of its own.
+        plain("nodes", "default.bin")
+        reader = group.nodes.new("GeometryNodeImportOBJ")
+        reader.inputs[0].default_value = "//nodes/direct.obj"
+        linked = group.nodes.new("GeometryNodeImportPLY")
+        linked.inputs[0].default_value = "//nodes/behind-link.ply"
+    source, sink = group.nodes.new("NodeGroupInput"), group.nodes.new("NodeGroupOutput")
+    last = source.outputs[0]
+    for _ in range(3):
+        node = group.nodes.new("GeometryNodeBake")
+        group.links.new(last, node.inputs[0])
+        last = node.outputs[0]
+    group.links.new(last, sink.inputs[0])
+    if len(source.outputs) > 2:
+        group.links.new(source.outputs[1], linked.inputs[0])
+    modifier = object.modifiers.new("nodes", "NODES")
+    modifier.node_group = group
+    if hasattr(modifier, "bake_target"):
+        modifier.bake_target = "DISK"
+    modifier.bake_directory = "//bakes/all"
+    first, second, third = modifier.bakes
+    second.use_custom_path, second.directory = True, "//bakes/own/"
+    if hasattr(third, "bake_target"):
+        second.bake_target = "DISK"
+        third.bake_target = "PACKED"
+        third.use_custom_path, third.directory = True, "//bakes/packed"
+    for bake in first, second, third:
+        bake.bake_mode = "STILL"
+        bpy.ops.object.geometry_node_bake_single(session_uid=object.session_uid, modifier_name="nodes", bake_id=bake.bake_id)
+    needs, misses = below("bakes"), []
+    if "Socket_2" in modifier.keys():
+        modifier["Socket_2"] = "//nodes/input.ply"
+        needs.append(plain("nodes", "direct.obj"))
+        misses.append(at("nodes", "input.ply"))
+    assert any("/all/" in path for path in needs) and any("/own/" in path for path in needs), needs
+    save(at("bakes.blend"), needs, misses)
+
+
+def lost():
+    """A file of most kinds of dependency that is not there."""
+    scene = fresh()
+    misses = [at("lost", name) for name in ("smoke.vdb", "lamp.ies", "shader.osl", "one.abc", "points.pc2", "clip7.png", "beep.wav", "u.1001.png", "strip.png")]
+    volume, image = bpy.data.volumes.new("smoke"), keep("tiles", "//lost/u.<UDIM>.png", "TILED")
+    volume.filepath, volume.use_fake_user = "//lost/smoke.vdb", True
+    world = bpy.data.worlds.new("world")
+    world.use_nodes, scene.world = True, world
+    for kind, name in ("TexIES", "lamp.ies"), ("Script", "shader.osl"):
+        node = world.node_tree.nodes.new("ShaderNode" + kind)
+        node.mode = "EXTERNAL"
+        node.filepath = "//lost/" + name
+    bpy.ops.cachefile.open(filepath=plain("lost", "one.abc"))
+    bpy.data.cache_files[0].use_fake_user = True
+    points = thing("points", scene).modifiers.new("points", "MESH_CACHE")
+    points.cache_format, points.filepath = "PC2", "//lost/points.pc2"
+    cloth = thing("cloth", scene).modifiers.new("cloth", "CLOTH").point_cache
+    cloth.use_external, cloth.name, cloth.filepath = True, "cloth", "//lost/sim"
+    misses.append(at("lost", "sim", "cloth"))
+    bpy.data.movieclips.load(picture("lost", "clip7.png")).use_fake_user = True
+    bpy.data.sounds.load(sound("lost", "beep.wav")).use_fake_user = True
+    strips(scene.sequence_editor_create()).new_image("strip", "//lost/strip.png", 1, 1)
+    shutil.rmtree(at("lost", ""))
+    scene.render.engine = "CYCLES"
+    save(at("lost.blend"), [], misses)
+
+
+def quick():
+    scene = fresh()
+    scene.render.engine, scene.cycles.use_denoising = "CYCLES", False
+    save(at("quick.blend"), [])
+
+
+def archives():
+    """Datablocks of two libraries, packed under one name; their relative paths start from where the libraries were."""
+    if not hasattr(bpy.types.Library, "is_archive"):
+        return
+    needs = []
+    for name in "one", "two":
+        fresh()
+        material = bpy.data.materials.new("shared")
+        material.use_nodes = material.use_fake_user = True
+        material.node_tree.nodes.new("ShaderNodeTexImage").image = keep("shared", f"//tex/{name}.png")
+        bpy.ops.wm.save_as_mainfile(filepath=at("archives", "lib", name + ".blend"))
+        needs += [picture("archives", "lib", "tex", name + ".png"), at("archives", "lib", name + ".blend")]
+    scene = fresh()
+    for path in needs[1::2]:
+        with bpy.data.libraries.load(path, link=True, pack=True) as (_, to):
+            to.materials = ["shared"]
+        thing(os.path.basename(path), scene).data.materials.append(to.materials[0])
+    os.remove(needs.pop())  # Nothing but the packed data was of use.
+    save(at("archives", "main.blend"), needs)
+
+
 def list_all():
     for path, scene in expected.items():
         bpy.ops.wm.open_mainfile(filepath=at(path))
@@ -356,6 +639,14 @@ caches()
 movies()
 media()
 libraries()
+simulations()
+packed()
+overrides()
+deep()
+bakes()
+lost()
+quick()
+archives()
 list_all()
 with open(at("expected.json"), "w") as file:
     json.dump(expected, file)

@@ -218,6 +218,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v3/jobs/eligible-workers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** *added*: Which workers could run a job with these needs, why the others cannot, and how long a frame took before. Nothing is stored */
+        post: operations["eligibleWorkers"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v3/jobs/mass-delete": {
         parameters: {
             query?: never;
@@ -942,7 +959,7 @@ export interface paths {
             query?: never;
             header?: never;
             path: {
-                digest: string;
+                digest: components["parameters"]["digest"];
             };
             cookie?: never;
         };
@@ -993,6 +1010,215 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v3/cas/lacking": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Which of many blobs does the store lack?
+         * @description The body is up to 10,000 questions of 40 bytes: a SHA-256, and the size as a big-endian number of 8 bytes. In the
+         *     answer, bit i%8 of byte i/8 is set when the store lacks the blob of question i; bit 0 is the lowest. A blob that
+         *     is not lacking is kept for some time, so that a tree can be sent and then named.
+         */
+        post: operations["askLacking"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v3/cas/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send many small files
+         * @description The body is frames of blobs. The answer 200 means that all of them are on stable storage. What came whole before an error is kept; sending it again does no harm.
+         */
+        post: operations["storeFiles"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v3/cas/files/read": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * The bytes of many small files
+         * @description The body is up to 10,000 SHA-256 of 32 bytes, each of a blob of at most 1 MiB. The answer is frames of these blobs in the same order. If one is lacking, the answer is 404 before any bytes.
+         */
+        post: operations["readFiles"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v3/cas/uploads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Announce a large file by its recipe, and hear which chunks are lacking
+         * @description The body is a recipe, or a delta against the recipe of another file of the store. Whoever announces the same file gets the same session. 409 `unknown-base`: the store has no such recipe to build the delta on; send the whole recipe.
+         */
+        post: operations["beginUpload"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v3/cas/uploads/{upload_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                upload_id: components["parameters"]["upload_id"];
+            };
+            cookie?: never;
+        };
+        /** What an upload still lacks */
+        get: operations["getUpload"];
+        put?: never;
+        post?: never;
+        /** Give an upload up */
+        delete: operations["cancelUpload"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v3/cas/uploads/{upload_id}/lanes/{lane}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                upload_id: components["parameters"]["upload_id"];
+                /** @description A stream of frames of its own; a client picks the names */
+                lane: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Send chunks
+         * @description The bytes of all requests to a lane make one stream of frames of chunks. A request may end at any byte, also inside of a frame; the next one begins there.
+         */
+        patch: operations["appendToUpload"];
+        trace?: never;
+    };
+    "/api/v3/cas/uploads/{upload_id}/commit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                upload_id: components["parameters"]["upload_id"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Put the file together
+         * @description The answer 204 means that the bytes have the announced SHA-256 and are on stable storage.
+         */
+        post: operations["commitUpload"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v3/cas/blobs/{digest}/recipe": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                digest: components["parameters"]["digest"];
+            };
+            cookie?: never;
+        };
+        /**
+         * Which chunks make a blob
+         * @description 404 means that the blob was never cut: read it whole.
+         */
+        get: operations["getRecipe"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v3/cas/blobs/{digest}/chunks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                digest: components["parameters"]["digest"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * The bytes of some chunks of a blob
+         * @description The body is a bitmap over the chunks of the blob's recipe, those of the literal stream first: bit i%8 of byte i/8 is set when chunk i is wanted. The answer is frames of these chunks in the same order.
+         */
+        post: operations["readChunks"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v3/cas/stats": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the store holds, and which named tree holds how much of it */
+        get: operations["getStoreStats"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v3/events": {
         parameters: {
             query?: never;
@@ -1032,7 +1258,7 @@ export interface components {
          * @description *added*: the meaning of an error as one stable word; absent where the status alone says it
          * @enum {string}
          */
-        ErrorReason: "not-found" | "blob-not-found" | "invalid" | "too-large" | "length-required" | "unsupported-media-type" | "not-awake" | "not-owner" | "already-exists" | "transition-refused" | "unauthorized" | "busy" | "no-space" | "cannot-restart" | "queue-full" | "etag-mismatch" | "compile-failed" | "broken-job-type" | "time-limit" | "bad-setting" | "unknown-job-type" | "bad-digest" | "size-mismatch" | "digest-mismatch" | "bad-path" | "bad-manifest" | "missing-blobs" | "stopping" | "shaman-off" | "no-match" | "not-supported" | "internal";
+        ErrorReason: "not-found" | "blob-not-found" | "invalid" | "too-large" | "length-required" | "unsupported-media-type" | "not-awake" | "not-owner" | "already-exists" | "transition-refused" | "unauthorized" | "busy" | "no-space" | "cannot-restart" | "queue-full" | "etag-mismatch" | "compile-failed" | "broken-job-type" | "time-limit" | "bad-setting" | "unknown-job-type" | "bad-digest" | "size-mismatch" | "digest-mismatch" | "bad-path" | "bad-manifest" | "missing-blobs" | "stopping" | "shaman-off" | "no-match" | "not-supported" | "unknown-base" | "no-session" | "lane-busy" | "wrong-offset" | "bad-recipe" | "bad-frames" | "stalled" | "internal";
         FlamencoVersion: {
             version: string;
             shortversion: string;
@@ -1134,6 +1360,8 @@ export interface components {
             storage?: components["schemas"]["JobStorageInfo"];
             /** Format: uuid */
             worker_tag?: string;
+            /** @description *added*: what a worker must be able to do to get a task, such as blender:4.2 (that version or a later one) or engine:CYCLES */
+            requires?: string[];
             /** @default queued */
             initial_status: components["schemas"]["JobStatus"];
         };
@@ -1150,6 +1378,8 @@ export interface components {
             storage?: components["schemas"]["JobStorageInfo"];
             /** Format: uuid */
             worker_tag?: string;
+            /** @description *added*: what a worker must be able to do to get a task; absent: nothing */
+            requires?: string[];
             initial_status?: components["schemas"]["JobStatus"];
             /** Format: date-time */
             created: string;
@@ -1167,6 +1397,41 @@ export interface components {
             task_counts?: {
                 [key: string]: number;
             };
+        };
+        JobNeeds: {
+            /** @description As in a submitted job */
+            requires?: string[];
+            /**
+             * Format: uuid
+             * @description As in a submitted job
+             */
+            worker_tag?: string;
+            /** @description Types of tasks that the worker must take, all of them; absent: blender */
+            task_types?: string[];
+            /** @description Job type of the earlier jobs to measure */
+            type?: string;
+            /** @description Their name */
+            name?: string;
+        };
+        EligibleWorkers: {
+            workers: components["schemas"]["EligibleWorker"][];
+            /**
+             * Format: double
+             * @description How long one worker took for a frame in the newest jobs with that type and name; absent: nothing is known
+             */
+            seconds_per_frame?: number;
+            /** @description Frames that this is the mean of */
+            frames_measured?: number;
+        };
+        EligibleWorker: {
+            /** Format: uuid */
+            id: string;
+            name: string;
+            status: components["schemas"]["WorkerStatus"];
+            /** @description A worker that sleeps can; one that is offline or in error cannot */
+            can: boolean;
+            /** @description Why it cannot; empty when it can */
+            why: string;
         };
         JobSettings: {
             [key: string]: unknown;
@@ -1316,6 +1581,8 @@ export interface components {
             supported_task_types: string[];
             /** @description *added*: names of tags to carry; made when absent */
             tags?: string[];
+            /** @description *added*: what the worker can do, such as blender:4.2.3 or engine:CYCLES; absent: not told, and taken for everything */
+            abilities?: string[];
         };
         RegisteredWorker: {
             /** Format: uuid */
@@ -1336,6 +1603,8 @@ export interface components {
             can_restart?: boolean;
             /** @description *added*: names of tags to carry; made when absent; an absent list keeps what there is */
             tags?: string[];
+            /** @description *added*: what the worker can do, such as blender:4.2.3 or engine:CYCLES; absent: not told, and taken for everything */
+            abilities?: string[];
         };
         WorkerStateChange: {
             status_requested: components["schemas"]["WorkerStatus"];
@@ -1423,6 +1692,8 @@ export interface components {
             ip_address: string;
             platform: string;
             supported_task_types: string[];
+            /** @description *added*: what the worker can do; absent: it never told */
+            abilities?: string[];
             task?: components["schemas"]["WorkerTask"];
             tags?: components["schemas"]["WorkerTag"][];
         };
@@ -1510,6 +1781,98 @@ export interface components {
         };
         RefList: {
             refs: components["schemas"]["Ref"][];
+        };
+        StoredFiles: {
+            /** @description How many files came */
+            taken: number;
+        };
+        UploadSession: {
+            id: string;
+            sha256: string;
+            /**
+             * Format: int64
+             * @description Bytes of the file
+             */
+            size: number;
+            /** @description The store has the file; nothing is left to send */
+            stored: boolean;
+            /** @description How many bits of `lacking` count */
+            chunks: number;
+            /**
+             * Format: byte
+             * @description A bitmap over the recipe's chunks, as in `readChunks`: those still to be sent
+             */
+            lacking: string;
+            /** @description For each lane that was used, where its next request has to begin */
+            lanes: {
+                [key: string]: number;
+            };
+        };
+        StoreStats: {
+            /** @description Names this very store */
+            generation: string;
+            /** Format: int64 */
+            blobs: number;
+            /**
+             * Format: int64
+             * @description Of all blobs
+             */
+            bytes: number;
+            /**
+             * Format: int64
+             * @description Kept as a file each
+             */
+            whole_blobs: number;
+            /** Format: int64 */
+            whole_bytes: number;
+            /**
+             * Format: int64
+             * @description Small ones, kept many in a pack
+             */
+            packed_blobs: number;
+            /** Format: int64 */
+            packed_bytes: number;
+            /**
+             * Format: int64
+             * @description Packed ones that also lie there as a file, because a checkout links to it
+             */
+            shaped_blobs: number;
+            /** Format: int64 */
+            shaped_bytes: number;
+            packs: number;
+            /**
+             * Format: int64
+             * @description What the packs take on the disk
+             */
+            pack_bytes: number;
+            /** Format: int64 */
+            recipes: number;
+            /**
+             * Format: int64
+             * @description Different ones that can be found
+             */
+            chunks: number;
+            refs: components["schemas"]["RefStats"][];
+        };
+        RefStats: {
+            name: string;
+            /** Format: int64 */
+            files: number;
+            /**
+             * Format: int64
+             * @description Bytes of all files of the tree
+             */
+            logical: number;
+            /**
+             * Format: int64
+             * @description Bytes of the blobs that no other ref names, each counted once: what deleting the ref would free
+             */
+            unique: number;
+            /**
+             * Format: int64
+             * @description Bytes of the blobs that other refs name too, each counted once
+             */
+            shared: number;
         };
         /** @description Data of the event `job` */
         JobEvent: {
@@ -1618,6 +1981,8 @@ export interface components {
         tag_id: string;
         audience: string;
         platform: string;
+        digest: string;
+        upload_id: string;
         /** @description `wait=N`: hold the request for up to N seconds (at most 60) */
         prefer: string;
     };
@@ -1940,6 +2305,31 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    eligibleWorkers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["JobNeeds"];
+            };
+        };
+        responses: {
+            /** @description All workers by name */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EligibleWorkers"];
+                };
             };
             default: components["responses"]["Error"];
         };
@@ -3266,7 +3656,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                digest: string;
+                digest: components["parameters"]["digest"];
             };
             cookie?: never;
         };
@@ -3374,6 +3764,299 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    askLacking: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            /** @description A bitmap */
+            200: {
+                headers: {
+                    /** @description Names this very store; a client that keeps answers throws them away when it changes */
+                    "Hayloft-Generation": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    storeFiles: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/vnd.hayloft.frames; version=1": string;
+            };
+        };
+        responses: {
+            /** @description Stored durably */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StoredFiles"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    readFiles: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            /** @description Frames of blobs */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/vnd.hayloft.frames; version=1": string;
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    beginUpload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            /** @description Session */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UploadSession"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    getUpload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                upload_id: components["parameters"]["upload_id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Session */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UploadSession"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    cancelUpload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                upload_id: components["parameters"]["upload_id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone with all that came for it */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    appendToUpload: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Where in the lane's stream the body begins, in bytes */
+                "Upload-Offset": number;
+            };
+            path: {
+                upload_id: components["parameters"]["upload_id"];
+                /** @description A stream of frames of its own; a client picks the names */
+                lane: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/vnd.hayloft.frames; version=1": string;
+            };
+        };
+        responses: {
+            /** @description Taken */
+            204: {
+                headers: {
+                    /** @description Where the next request has to begin */
+                    "Upload-Offset": number;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The lane stands at another offset, which the header tells */
+            409: {
+                headers: {
+                    /** @description Where the next request has to begin */
+                    "Upload-Offset": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    commitUpload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                upload_id: components["parameters"]["upload_id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Stored durably */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Chunks are lacking; send them and commit again */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UploadSession"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    getRecipe: {
+        parameters: {
+            query?: {
+                /** @description BLAKE3-256 of the encoding of a recipe that the client has; the answer may then be a delta against it, which its first byte tells */
+                base?: string;
+            };
+            header?: never;
+            path: {
+                digest: components["parameters"]["digest"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A recipe or a delta */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    readChunks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                digest: components["parameters"]["digest"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            /** @description Frames of chunks */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/vnd.hayloft.frames; version=1": string;
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    getStoreStats: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Statistics */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StoreStats"];
+                };
             };
             default: components["responses"]["Error"];
         };

@@ -1,0 +1,12 @@
+package fileindex
+
+import (
+	"os"
+	"syscall"
+)
+
+func (s *Stat) fill(info os.FileInfo) {
+	if sys, ok := info.Sys().(*syscall.Stat_t); ok {
+		s.ChangeTime, s.Inode, s.Device = sys.Ctimespec.Nano(), sys.Ino, uint64(sys.Dev)
+	}
+}
