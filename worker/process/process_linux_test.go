@@ -195,10 +195,14 @@ func TestLedgerIsEmptyAfterARun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	seen := 0
-	_, err = Run(t.Context(), Spec{Args: []string{"sh", "-c", "echo x"}, Ledger: ledger, Line: func(int, string) {
+	// The process stays until the ledger was looked at.
+	seen, looked := 0, filepath.Join(t.TempDir(), "looked")
+	_, err = Run(t.Context(), Spec{Args: []string{"sh", "-c", "echo x; until [ -e " + looked + " ]; do sleep 0.01; done"}, Ledger: ledger, Line: func(int, string) {
 		files, _ := os.ReadDir(ledger.dir)
 		seen = len(files)
+		if err := os.WriteFile(looked, nil, 0o644); err != nil {
+			t.Error(err)
+		}
 	}})
 	if err != nil {
 		t.Fatal(err)
