@@ -29,6 +29,19 @@ build: ## the programs, in bin/
 	@.ci/setup build
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w $(if $(VERSION),-X main.version=$(VERSION))' -o bin/ ./cmd/hayloft ./cmd/cas
 
+PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
+
+.PHONY: release
+release: build ## hayloft for every platform, with checksums, in bin/downloads: what a manager hands out
+	@mkdir -p bin/downloads
+	@for platform in $(PLATFORMS); do \
+		os=$${platform%/*} arch=$${platform#*/}; name=hayloft-$$os-$$arch; \
+		if [ $$os = windows ]; then name=$$name.exe; fi; echo "bin/downloads/$$name"; \
+		CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch go build -trimpath -ldflags '-s -w $(if $(VERSION),-X main.version=$(VERSION))' \
+			-o bin/downloads/$$name ./cmd/hayloft; \
+	done
+	@cd bin/downloads && sha256sum hayloft-* > SHA256SUMS
+
 .PHONY: demo
 demo: ## a farm on this machine renders a small project (KEEP=1: leave it up; FAST=1: do not compare with Blender alone)
 	@.ci/setup demo
@@ -56,7 +69,8 @@ check: $(TOOLS)/staticcheck
 # The browser's test starts a farm of its own, so it is one of the Go tests; the variable makes it count.
 .PHONY: test-go
 test-go:
-	HAYLOFT_BROWSER=1 go test -race -shuffle=on -timeout=12m ./...
+	HAYLOFT_BROWSER=1 HAYLOFT_DISPLAY=1 go test -race -shuffle=on -timeout=12m ./...
+	go test -run='EveryStep|WhileOpening' ./cas/disk
 
 # The built page and the shapes taken from the contract are in git; here they are made anew and must come out the same.
 .PHONY: test-web

@@ -33,6 +33,7 @@ var rooms = []room{
 	{folders: "api/...", may: []string{"api/...", "scheduler/...", "checkout/...", "cas/..."}, tests: []string{"web"}},
 	{folders: "worker/...", may: []string{"worker/...", "api/wire", "api/client", "api/discovery", "checkout/...", "cas/..."}},
 	{folders: "web"},
+	{folders: "addon", tests: []string{"..."}},
 	{folders: "bench/...", may: []string{"..."}},
 	{folders: "cmd/demo"},
 	{folders: "cmd/cas", may: []string{"cmd/...", "api/client", "api/wire", "checkout/...", "cas/..."}, tests: []string{"..."}},

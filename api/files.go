@@ -43,6 +43,10 @@ func (s *Server) routeFiles(e *echo.Echo) {
 	e.GET("/flamenco3-addon.zip", func(c echo.Context) error {
 		return c.Redirect(http.StatusPermanentRedirect, "/flamenco-addon.zip")
 	})
+	for _, method := range []string{http.MethodGet, http.MethodHead} {
+		e.Add(method, "/hayloft-addon.zip", s.serveOwnAddon)
+		e.Add(method, "/downloads/:name", s.serveDownload)
+	}
 	if s.Description != nil {
 		e.GET("/upnp/description.xml", echo.WrapHandler(s.Description))
 	}

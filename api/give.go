@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"strconv"
+	"sync"
 
 	"hayloft/api/gen"
 	"hayloft/api/octets"
@@ -22,11 +24,17 @@ const octetStream = "application/octet-stream"
 
 // Recipes tells how a store keeps its blobs; see [hayloft/cas/disk.View].
 type Recipes interface {
+	Bundles
 	// Recipe gives the recipe of a blob, or an error that is [cas.ErrNotFound] if it was never cut.
 	Recipe(ctx context.Context, digest cas.Digest) (chunk.Recipe, error)
 	RecipeByID(ctx context.Context, id chunk.ID) (chunk.Recipe, error)
 	Generation() string
 	Stats(ctx context.Context) (disk.Stats, error)
+}
+
+// Bundles finds many small blobs at once; see [hayloft/cas/disk.View].
+type Bundles interface {
+	Bundle(ctx context.Context, digests []cas.Digest) (*disk.Bundle, error)
 }
 
 // GetRecipe tells which chunks make a blob, as a delta if that is shorter.
@@ -120,7 +128,7 @@ func (s *Server) ReadChunks(ctx context.Context, r gen.ReadChunksRequestObject) 
 		leave()
 		return nil, fmt.Errorf("chunks of %s: %w", digest, err)
 	}
-	return &frameBody{server: s, fill: fill, leave: leave}, nil
+	return &frameBody{server: s, fill: fill, leave: leave, plain: isOnThisMachine(callOf(ctx).request)}, nil
 }
 
 // chunksOf finds all that is needed to send the chunks. What it returns sends them.
@@ -185,49 +193,38 @@ func (s *Server) ReadFiles(ctx context.Context, r gen.ReadFilesRequestObject) (g
 	if err != nil {
 		return nil, err
 	}
-	if err := s.checkSmall(ctx, digests); err != nil {
+	bundle, err := s.bundle(ctx, digests)
+	if err != nil {
 		leave()
 		return nil, err
 	}
-	fill := func(out *frameWriter) error { return s.sendFiles(ctx, out, digests) }
-	return &frameBody{server: s, fill: fill, leave: leave}, nil
+	fill := func(out *frameWriter) error { return sendFiles(ctx, out, bundle) }
+	return &frameBody{server: s, fill: fill, leave: leave, plain: isOnThisMachine(callOf(ctx).request)}, nil
 }
 
-// checkSmall makes sure that all blobs are there and may travel whole, since no error can be told after the first byte.
-func (s *Server) checkSmall(ctx context.Context, digests []cas.Digest) error {
-	for _, digest := range digests {
-		reader, err := s.Blobs.Open(ctx, digest)
-		if err != nil {
-			return err
-		}
-		size := reader.Blob().Size
-		if err := reader.Close(); err != nil {
-			return fmt.Errorf("close blob %s: %w", digest, err)
-		}
-		if size > octets.MaxFile {
-			return fmt.Errorf("%w: blob %s has %d bytes, more than %d; read it by its recipe, or by Range",
-				errInvalid, digest, size, octets.MaxFile)
+// bundle makes sure that all blobs are there and may travel whole, since no error can be told after the first byte.
+func (s *Server) bundle(ctx context.Context, digests []cas.Digest) (*disk.Bundle, error) {
+	bundle, err := s.Recipes.Bundle(ctx, digests)
+	if err != nil {
+		return nil, err
+	}
+	for _, blob := range bundle.Blobs() {
+		if blob.Size > octets.MaxFile {
+			return nil, fmt.Errorf("%w: blob %s has %d bytes, more than %d; read it by its recipe, or by Range",
+				errInvalid, blob.Digest, blob.Size, octets.MaxFile)
 		}
 	}
-	return nil
+	return bundle, nil
 }
 
-func (s *Server) sendFiles(ctx context.Context, out *frameWriter, digests []cas.Digest) error {
-	for _, digest := range digests {
-		reader, err := s.Blobs.Open(ctx, digest)
-		if err != nil {
-			return err
-		}
-		item := pack.Item{ID: digest.Bytes(), Length: int(reader.Blob().Size)}
-		err = out.add(item, func(into []byte) error {
-			_, err := io.ReadFull(reader, into)
-			return err
+func sendFiles(ctx context.Context, out *frameWriter, bundle *disk.Bundle) error {
+	return bundle.Each(ctx, func(blob cas.Blob, data []byte) error {
+		item := pack.Item{ID: blob.Digest.Bytes(), Length: len(data)}
+		return out.add(item, func(into []byte) error {
+			copy(into, data)
+			return nil
 		})
-		if err := errors.Join(err, reader.Close()); err != nil {
-			return fmt.Errorf("send blob %s: %w", digest, err)
-		}
-	}
-	return nil
+	})
 }
 
 // frameBody answers with frames.
@@ -235,6 +232,19 @@ type frameBody struct {
 	server *Server
 	fill   func(*frameWriter) error
 	leave  func()
+	plain  bool
+}
+
+// isOnThisMachine tells whether a request was made on this machine, where bytes cost next to nothing and compressing them
+// would be most of the work of an answer. What a proxy on this machine passes on comes from elsewhere.
+func isOnThisMachine(r *http.Request) bool {
+	for _, passedOn := range []string{"Forwarded", "X-Forwarded-For", "Via"} {
+		if r.Header.Get(passedOn) != "" {
+			return false
+		}
+	}
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	return err == nil && peer.Addr().Unmap().IsLoopback()
 }
 
 // VisitReadChunksResponse sends frames of chunks.
@@ -252,7 +262,8 @@ func (b *frameBody) write(w http.ResponseWriter, kind pack.Kind) error {
 	w.Header().Set("Content-Type", octets.FramesType)
 	w.WriteHeader(http.StatusOK)
 	err := steadily(w, func(w http.ResponseWriter) error {
-		out := &frameWriter{kind: kind, to: w}
+		out := &frameWriter{kind: kind, plain: b.plain, to: w, frameBuffers: frameBufferPool.Get().(*frameBuffers)}
+		defer out.release()
 		if err := b.fill(out); err != nil {
 			return err
 		}
@@ -267,12 +278,20 @@ func (b *frameBody) write(w http.ResponseWriter, kind pack.Kind) error {
 
 // frameWriter groups items into frames. It holds one frame in memory, raw and encoded.
 type frameWriter struct {
-	kind    pack.Kind
-	to      io.Writer
+	kind  pack.Kind
+	plain bool // frames are not compressed
+	to    io.Writer
+	*frameBuffers
+}
+
+// frameBuffers are what a frameWriter works in, about 2 MiB. They are empty when they are not in use.
+type frameBuffers struct {
 	items   []pack.Item
 	data    []byte
 	encoded []byte
 }
+
+var frameBufferPool = sync.Pool{New: func() any { return new(frameBuffers) }}
 
 // add makes an item part of the stream; read fills its bytes in.
 func (f *frameWriter) add(item pack.Item, read func(into []byte) error) error {
@@ -290,12 +309,23 @@ func (f *frameWriter) add(item pack.Item, read func(into []byte) error) error {
 	return read(f.data[start:])
 }
 
+// release ends the use of the buffers. Whoever was written to has taken a copy by then; see [io.Writer].
+func (f *frameWriter) release() {
+	f.items, f.data = f.items[:0], f.data[:0]
+	frameBufferPool.Put(f.frameBuffers)
+	f.frameBuffers = nil
+}
+
 // flush sends what has gathered.
 func (f *frameWriter) flush() error {
 	if len(f.items) == 0 {
 		return nil
 	}
-	f.encoded = pack.Append(f.encoded[:0], f.kind, f.items, f.data)
+	encode := pack.Append
+	if f.plain {
+		encode = pack.AppendPlain
+	}
+	f.encoded = encode(f.encoded[:0], f.kind, f.items, f.data)
 	f.items, f.data = f.items[:0], f.data[:0]
 	_, err := f.to.Write(f.encoded)
 	return err

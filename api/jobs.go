@@ -60,6 +60,7 @@ func (s *Server) SubmitJob(ctx context.Context, r gen.SubmitJobRequestObject) (g
 	if len(tasks) >= largeJob {
 		s.largeJobs.wake()
 	}
+	s.posts.submitted(stored)
 	s.log.Info("job submitted", "job", stored.ID, "name", stored.Name, "type", stored.Type, "tasks", len(tasks))
 	return gen.SubmitJob200JSONResponse(jobToWire(stored)), nil
 }
@@ -101,6 +102,9 @@ func (s *Server) compile(ctx context.Context, sent wire.SubmittedJob) (scheduler
 		Status: string(job.Status), Created: s.Now(), Settings: job.Settings, Metadata: job.Metadata, CheckoutID: job.CheckoutID,
 	}
 	var err error
+	if err := checkPostURL(job.Metadata); err != nil {
+		return job, nil, err
+	}
 	if job.Requires, err = scheduler.CleanRequirements(job.Requires); err != nil {
 		return job, nil, err
 	}

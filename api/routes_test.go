@@ -14,7 +14,7 @@ import (
 // besideTheContract are the routes that serve files, not operations.
 var besideTheContract = []string{
 	"GET /", "GET /app", "GET /app/*", "GET /favicon.ico", "GET /favicon.svg", "GET /job-files/:prefix/:job/:file",
-	"GET /flamenco-addon.zip", "GET /flamenco3-addon.zip", "GET /upnp/description.xml",
+	"GET /flamenco-addon.zip", "GET /hayloft-addon.zip", "HEAD /hayloft-addon.zip", "GET /downloads/:name", "HEAD /downloads/:name", "GET /flamenco3-addon.zip", "GET /upnp/description.xml",
 	"GET /api/v3/openapi3.json", "GET /api/v3/swagger-ui", "GET /api/v3/swagger-ui/*",
 }
 

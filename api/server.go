@@ -46,7 +46,9 @@ type Config struct {
 
 	Page        fs.FS        // built files of the page; nil serves none
 	Description http.Handler // UPnP description for workers that search; nil: they cannot
-	Addon       string       // path of the Blender add-on to hand out, a ZIP file; empty: none
+	Addon       string       // path of Flamenco's Blender add-on to hand out, a ZIP file; empty: none
+	OwnAddon    []byte       // Hayloft's own Blender add-on, a ZIP file; nil: none
+	Downloads   Downloads    // programs to hand out; nil: none
 	Mirror      Mirror       // a message broker that hears of every event; nil: none
 	File        ConfigFile   // where changed settings are kept; nil: they cannot be changed
 
@@ -91,6 +93,7 @@ type Server struct {
 	deletions  *jobDeleter
 	previews   *previewMaker
 	farmStatus *farmStatus
+	posts      *poster
 
 	stopping chan struct{} // closed when Run ends, so that held requests end too
 	stopOnce sync.Once
@@ -144,6 +147,7 @@ func New(config Config) (*Server, error) {
 	s.deletions = newJobDeleter(s)
 	s.previews = newPreviewMaker(s)
 	s.farmStatus = newFarmStatus(s)
+	s.posts = newPoster(s)
 	s.route(doc)
 	return s, nil
 }
@@ -160,6 +164,7 @@ func (s *Server) Run(ctx context.Context) error {
 	work.Go(func() error { return s.largeJobs.run(ctx) })
 	work.Go(func() error { return s.deletions.run(ctx) })
 	work.Go(func() error { return s.previews.run(ctx) })
+	work.Go(func() error { return s.posts.run(ctx) })
 	work.Go(func() error { return s.farmStatus.run(ctx) })
 	work.Go(func() error { return s.mirror(ctx) })
 	err := work.Wait()

@@ -131,6 +131,9 @@ func (s *Server) TaskUpdate(ctx context.Context, r gen.TaskUpdateRequestObject) 
 	if err != nil {
 		return nil, err
 	}
+	if len(outputs) > 0 {
+		s.posts.produced(scheduler.TaskID{UUID: r.TaskId})
+	}
 	return gen.TaskUpdate204Response{}, nil
 }
 

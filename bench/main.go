@@ -31,6 +31,7 @@ var suites = []suite{
 	{"deletion", measureDeletion},
 	{"project", measureProject},
 	{"scene", measureScene},
+	{"trace", measureTrace},
 	{"files", measureFiles},
 	{"resume", measureResume},
 	{"peer", measurePeer},

@@ -30,6 +30,7 @@ type command func(ctx context.Context, x *execution, p params) error
 // commandTable holds all commands by name (Flamenco protocol, "Worker commands").
 var commandTable = map[string]command{
 	"blender-render":  blenderRender,
+	"blender-script":  blenderScript,
 	"frames-to-video": framesToVideo,
 	"echo":            echo,
 	"sleep":           sleep,
@@ -132,6 +133,11 @@ func findProgram(exe, what, remedy string) (string, error) {
 
 // run runs a process for the task: its output goes to the log, and each line to watch as well when that is not nil.
 func (x *execution) run(ctx context.Context, p params, args []string, watch func(line string)) (process.Exit, error) {
+	return x.runWith(ctx, p, args, nil, watch)
+}
+
+// runWith is run with more in the environment of the process, as NAME=value.
+func (x *execution) runWith(ctx context.Context, p params, args, environment []string, watch func(line string)) (process.Exit, error) {
 	silence, err := p.seconds("timeout_silence", x.silence)
 	if err != nil {
 		return process.Exit{}, err
@@ -147,7 +153,7 @@ func (x *execution) run(ctx context.Context, p params, args []string, watch func
 	}
 	x.logf("going to run: %s", quoteWords(args))
 	exit, err := process.Run(ctx, process.Spec{
-		Args: args, Env: x.environment(), Ledger: x.ledger, Grace: x.grace, Silence: silence,
+		Args: args, Env: append(x.environment(), environment...), Ledger: x.ledger, Grace: x.grace, Silence: silence,
 		Line: func(pid int, line string) {
 			x.logf("pid=%d > %s", pid, line)
 			if watch != nil {

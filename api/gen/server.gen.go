@@ -93,6 +93,9 @@ type ServerInterface interface {
 	// GetVariables Variables with their values for an audience on a platform
 	// (GET /api/v3/configuration/variables/{audience}/{platform})
 	GetVariables(ctx echo.Context, audience Audience, platform Platform) error
+	// GetDownloads Programs and the Blender add-on that the manager hands out
+	// (GET /api/v3/downloads)
+	GetDownloads(ctx echo.Context) error
 	// GetEvents Server-Sent Events
 	// (GET /api/v3/events)
 	GetEvents(ctx echo.Context, params GetEventsParams) error
@@ -132,6 +135,9 @@ type ServerInterface interface {
 	// GetJobBlocklist Workers that no longer get tasks of a type of this job
 	// (GET /api/v3/jobs/{job_id}/blocklist)
 	GetJobBlocklist(ctx echo.Context, jobId JobId) error
+	// ListJobFiles Files of the job's checkout
+	// (GET /api/v3/jobs/{job_id}/files)
+	ListJobFiles(ctx echo.Context, jobId JobId) error
 	// GetJobLastRendered The newest rendered image of a job
 	// (GET /api/v3/jobs/{job_id}/last-rendered)
 	GetJobLastRendered(ctx echo.Context, jobId JobId) error
@@ -141,6 +147,9 @@ type ServerInterface interface {
 	// ListJobOutputs Files that the job's tasks produced
 	// (GET /api/v3/jobs/{job_id}/outputs)
 	ListJobOutputs(ctx echo.Context, jobId JobId) error
+	// GetJobArchive All outputs and logs of the job as one zip
+	// (GET /api/v3/jobs/{job_id}/outputs.zip)
+	GetJobArchive(ctx echo.Context, jobId JobId) error
 	// SetJobPriority Change a job's priority
 	// (POST /api/v3/jobs/{job_id}/setpriority)
 	SetJobPriority(ctx echo.Context, jobId JobId) error
@@ -632,6 +641,15 @@ func (w *ServerInterfaceWrapper) GetVariables(ctx echo.Context) error {
 	return err
 }
 
+// GetDownloads converts echo context to params.
+func (w *ServerInterfaceWrapper) GetDownloads(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetDownloads(ctx)
+	return err
+}
+
 // GetEvents converts echo context to params.
 func (w *ServerInterfaceWrapper) GetEvents(ctx echo.Context) error {
 	var err error
@@ -809,6 +827,22 @@ func (w *ServerInterfaceWrapper) GetJobBlocklist(ctx echo.Context) error {
 	return err
 }
 
+// ListJobFiles converts echo context to params.
+func (w *ServerInterfaceWrapper) ListJobFiles(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "job_id" -------------
+	var jobId JobId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "job_id", ctx.Param("job_id"), &jobId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter job_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListJobFiles(ctx, jobId)
+	return err
+}
+
 // GetJobLastRendered converts echo context to params.
 func (w *ServerInterfaceWrapper) GetJobLastRendered(ctx echo.Context) error {
 	var err error
@@ -863,6 +897,22 @@ func (w *ServerInterfaceWrapper) ListJobOutputs(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListJobOutputs(ctx, jobId)
+	return err
+}
+
+// GetJobArchive converts echo context to params.
+func (w *ServerInterfaceWrapper) GetJobArchive(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "job_id" -------------
+	var jobId JobId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "job_id", ctx.Param("job_id"), &jobId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter job_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetJobArchive(ctx, jobId)
 	return err
 }
 
@@ -1551,6 +1601,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	}
 
 	router.GET(options.BaseURL+"/api/v3/version", wrapper.GetVersion, options.OperationMiddlewares["getVersion"]...)
+	router.GET(options.BaseURL+"/api/v3/downloads", wrapper.GetDownloads, options.OperationMiddlewares["getDownloads"]...)
 	router.GET(options.BaseURL+"/api/v3/status", wrapper.GetFarmStatus, options.OperationMiddlewares["getFarmStatus"]...)
 	router.GET(options.BaseURL+"/api/v3/configuration", wrapper.GetConfiguration, options.OperationMiddlewares["getConfiguration"]...)
 	router.GET(options.BaseURL+"/api/v3/configuration/shared-storage/:audience/:platform", wrapper.GetSharedStorage, options.OperationMiddlewares["getSharedStorage"]...)
@@ -1581,6 +1632,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/v3/jobs/:job_id/blocklist", wrapper.GetJobBlocklist, options.OperationMiddlewares["getJobBlocklist"]...)
 	router.GET(options.BaseURL+"/api/v3/jobs/:job_id/outputs", wrapper.ListJobOutputs, options.OperationMiddlewares["listJobOutputs"]...)
 	router.GET(options.BaseURL+"/api/v3/jobs/:job_id/output", wrapper.GetJobOutput, options.OperationMiddlewares["getJobOutput"]...)
+	router.GET(options.BaseURL+"/api/v3/jobs/:job_id/outputs.zip", wrapper.GetJobArchive, options.OperationMiddlewares["getJobArchive"]...)
+	router.GET(options.BaseURL+"/api/v3/jobs/:job_id/files", wrapper.ListJobFiles, options.OperationMiddlewares["listJobFiles"]...)
 	router.GET(options.BaseURL+"/api/v3/tasks/:task_id", wrapper.GetTask, options.OperationMiddlewares["getTask"]...)
 	router.POST(options.BaseURL+"/api/v3/tasks/:task_id/setstatus", wrapper.SetTaskStatus, options.OperationMiddlewares["setTaskStatus"]...)
 	router.GET(options.BaseURL+"/api/v3/tasks/:task_id/log", wrapper.GetTaskLogInfo, options.OperationMiddlewares["getTaskLogInfo"]...)
@@ -2641,6 +2694,44 @@ func (response GetVariables200JSONResponse) VisitGetVariablesResponse(w http.Res
 	return err
 }
 
+type GetDownloadsRequestObject struct {
+}
+
+type GetDownloadsResponseObject interface {
+	VisitGetDownloadsResponse(w http.ResponseWriter) error
+}
+
+type GetDownloads200JSONResponse Downloads
+
+func (response GetDownloads200JSONResponse) VisitGetDownloadsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDownloadsdefaultJSONResponse struct {
+	Body       Error
+	StatusCode int
+}
+
+func (response GetDownloadsdefaultJSONResponse) VisitGetDownloadsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetEventsRequestObject struct {
 	Params GetEventsParams
 }
@@ -3157,6 +3248,45 @@ func (response GetJobBlocklistdefaultJSONResponse) VisitGetJobBlocklistResponse(
 	return err
 }
 
+type ListJobFilesRequestObject struct {
+	JobId JobId `json:"job_id"`
+}
+
+type ListJobFilesResponseObject interface {
+	VisitListJobFilesResponse(w http.ResponseWriter) error
+}
+
+type ListJobFiles200JSONResponse JobFiles
+
+func (response ListJobFiles200JSONResponse) VisitListJobFilesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListJobFilesdefaultJSONResponse struct {
+	Body       Error
+	StatusCode int
+}
+
+func (response ListJobFilesdefaultJSONResponse) VisitListJobFilesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetJobLastRenderedRequestObject struct {
 	JobId JobId `json:"job_id"`
 }
@@ -3317,6 +3447,51 @@ type ListJobOutputsdefaultJSONResponse struct {
 }
 
 func (response ListJobOutputsdefaultJSONResponse) VisitListJobOutputsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJobArchiveRequestObject struct {
+	JobId JobId `json:"job_id"`
+}
+
+type GetJobArchiveResponseObject interface {
+	VisitGetJobArchiveResponse(w http.ResponseWriter) error
+}
+
+type GetJobArchive200ApplicationzipResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response GetJobArchive200ApplicationzipResponse) VisitGetJobArchiveResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/zip")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetJobArchivedefaultJSONResponse struct {
+	Body       Error
+	StatusCode int
+}
+
+func (response GetJobArchivedefaultJSONResponse) VisitGetJobArchiveResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -4921,6 +5096,9 @@ type StrictServerInterface interface {
 	// GetVariables Variables with their values for an audience on a platform
 	// (GET /api/v3/configuration/variables/{audience}/{platform})
 	GetVariables(ctx context.Context, request GetVariablesRequestObject) (GetVariablesResponseObject, error)
+	// GetDownloads Programs and the Blender add-on that the manager hands out
+	// (GET /api/v3/downloads)
+	GetDownloads(ctx context.Context, request GetDownloadsRequestObject) (GetDownloadsResponseObject, error)
 	// GetEvents Server-Sent Events
 	// (GET /api/v3/events)
 	GetEvents(ctx context.Context, request GetEventsRequestObject) (GetEventsResponseObject, error)
@@ -4960,6 +5138,9 @@ type StrictServerInterface interface {
 	// GetJobBlocklist Workers that no longer get tasks of a type of this job
 	// (GET /api/v3/jobs/{job_id}/blocklist)
 	GetJobBlocklist(ctx context.Context, request GetJobBlocklistRequestObject) (GetJobBlocklistResponseObject, error)
+	// ListJobFiles Files of the job's checkout
+	// (GET /api/v3/jobs/{job_id}/files)
+	ListJobFiles(ctx context.Context, request ListJobFilesRequestObject) (ListJobFilesResponseObject, error)
 	// GetJobLastRendered The newest rendered image of a job
 	// (GET /api/v3/jobs/{job_id}/last-rendered)
 	GetJobLastRendered(ctx context.Context, request GetJobLastRenderedRequestObject) (GetJobLastRenderedResponseObject, error)
@@ -4969,6 +5150,9 @@ type StrictServerInterface interface {
 	// ListJobOutputs Files that the job's tasks produced
 	// (GET /api/v3/jobs/{job_id}/outputs)
 	ListJobOutputs(ctx context.Context, request ListJobOutputsRequestObject) (ListJobOutputsResponseObject, error)
+	// GetJobArchive All outputs and logs of the job as one zip
+	// (GET /api/v3/jobs/{job_id}/outputs.zip)
+	GetJobArchive(ctx context.Context, request GetJobArchiveRequestObject) (GetJobArchiveResponseObject, error)
 	// SetJobPriority Change a job's priority
 	// (POST /api/v3/jobs/{job_id}/setpriority)
 	SetJobPriority(ctx context.Context, request SetJobPriorityRequestObject) (SetJobPriorityResponseObject, error)
@@ -5825,6 +6009,29 @@ func (sh *strictHandler) GetVariables(ctx echo.Context, audience Audience, platf
 	return nil
 }
 
+// GetDownloads operation middleware
+func (sh *strictHandler) GetDownloads(ctx echo.Context) error {
+	var request GetDownloadsRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetDownloads(ctx.Request().Context(), request.(GetDownloadsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetDownloads")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetDownloadsResponseObject); ok {
+		return validResponse.VisitGetDownloadsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetEvents operation middleware
 func (sh *strictHandler) GetEvents(ctx echo.Context, params GetEventsParams) error {
 	var request GetEventsRequestObject
@@ -6253,6 +6460,31 @@ func (sh *strictHandler) GetJobBlocklist(ctx echo.Context, jobId JobId) error {
 	return nil
 }
 
+// ListJobFiles operation middleware
+func (sh *strictHandler) ListJobFiles(ctx echo.Context, jobId JobId) error {
+	var request ListJobFilesRequestObject
+
+	request.JobId = jobId
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListJobFiles(ctx.Request().Context(), request.(ListJobFilesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListJobFiles")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListJobFilesResponseObject); ok {
+		return validResponse.VisitListJobFilesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetJobLastRendered operation middleware
 func (sh *strictHandler) GetJobLastRendered(ctx echo.Context, jobId JobId) error {
 	var request GetJobLastRenderedRequestObject
@@ -6323,6 +6555,31 @@ func (sh *strictHandler) ListJobOutputs(ctx echo.Context, jobId JobId) error {
 		return err
 	} else if validResponse, ok := response.(ListJobOutputsResponseObject); ok {
 		return validResponse.VisitListJobOutputsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetJobArchive operation middleware
+func (sh *strictHandler) GetJobArchive(ctx echo.Context, jobId JobId) error {
+	var request GetJobArchiveRequestObject
+
+	request.JobId = jobId
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetJobArchive(ctx.Request().Context(), request.(GetJobArchiveRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetJobArchive")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetJobArchiveResponseObject); ok {
+		return validResponse.VisitGetJobArchiveResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

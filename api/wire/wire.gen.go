@@ -425,6 +425,17 @@ func (e WorkerStatus) Valid() bool {
 	}
 }
 
+// AddonDownload defines model for AddonDownload.
+type AddonDownload struct {
+	Sha256 string `json:"sha256"`
+
+	// Size Bytes
+	Size int64 `json:"size"`
+
+	// Url On this manager
+	Url string `json:"url"`
+}
+
 // AssignedTask defines model for AssignedTask.
 type AssignedTask struct {
 	// Claim *added*: the number of this claim; updates that name an earlier one get 409
@@ -515,6 +526,29 @@ type Command struct {
 	Name           string                 `json:"name"`
 	Parameters     map[string]interface{} `json:"parameters"`
 	TotalStepCount *int                   `json:"total_step_count,omitempty"`
+}
+
+// Download defines model for Download.
+type Download struct {
+	// Arch amd64 or arm64
+	Arch string `json:"arch"`
+	Name string `json:"name"`
+
+	// Os linux, darwin or windows
+	Os     string `json:"os"`
+	Sha256 string `json:"sha256"`
+
+	// Size Bytes
+	Size int64 `json:"size"`
+
+	// Url On this manager
+	Url string `json:"url"`
+}
+
+// Downloads defines model for Downloads.
+type Downloads struct {
+	Addon *AddonDownload `json:"addon,omitempty"`
+	Files []Download     `json:"files"`
 }
 
 // EligibleWorker defines model for EligibleWorker.
@@ -635,6 +669,13 @@ type JobEvent struct {
 	Type       string          `json:"type"`
 	Updated    time.Time       `json:"updated"`
 	WasDeleted *bool           `json:"was_deleted,omitempty"`
+}
+
+// JobFiles defines model for JobFiles.
+type JobFiles struct {
+	// Checkout Name of the checkout, below the folder of the variable `jobs`
+	Checkout string           `json:"checkout"`
+	Files    []ShamanFileSpec `json:"files"`
 }
 
 // JobLimits *added*: when a running task of the job is ended; 0 or absent means the farm's own limit
@@ -1713,6 +1754,11 @@ type ClientInterface interface {
 	// Corresponds with GET /api/v3/configuration/variables/{audience}/{platform} (the `GetVariables` operationId).
 	GetVariables(ctx context.Context, audience Audience, platform Platform, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetDownloads Programs and the Blender add-on that the manager hands out
+	//
+	// Corresponds with GET /api/v3/downloads (the `GetDownloads` operationId).
+	GetDownloads(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetEvents Server-Sent Events
 	//
 	// Topics: `jobs`, `workers`, `workertags`, `status`, `last-rendered`, `job:<uuid>` (its tasks and previews),
@@ -1828,6 +1874,13 @@ type ClientInterface interface {
 	// Corresponds with GET /api/v3/jobs/{job_id}/blocklist (the `GetJobBlocklist` operationId).
 	GetJobBlocklist(ctx context.Context, jobId JobId, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListJobFiles Files of the job's checkout
+	//
+	// With their digests, so that the same directory can be laid out elsewhere. A job without a checkout is 404.
+	//
+	// Corresponds with GET /api/v3/jobs/{job_id}/files (the `ListJobFiles` operationId).
+	ListJobFiles(ctx context.Context, jobId JobId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetJobLastRendered The newest rendered image of a job
 	//
 	// Corresponds with GET /api/v3/jobs/{job_id}/last-rendered (the `GetJobLastRendered` operationId).
@@ -1842,6 +1895,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /api/v3/jobs/{job_id}/outputs (the `ListJobOutputs` operationId).
 	ListJobOutputs(ctx context.Context, jobId JobId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetJobArchive All outputs and logs of the job as one zip
+	//
+	// It has a folder for each task, with the task's outputs and its log as log.txt. It is made while it is sent. Outputs that are gone are named in missing.txt.
+	//
+	// Corresponds with GET /api/v3/jobs/{job_id}/outputs.zip (the `GetJobArchive` operationId).
+	GetJobArchive(ctx context.Context, jobId JobId, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// SetJobPriorityWithBody Change a job's priority
 	//
@@ -2673,6 +2733,21 @@ func (c *Client) GetVariables(ctx context.Context, audience Audience, platform P
 	return c.Client.Do(req)
 }
 
+// GetDownloads Programs and the Blender add-on that the manager hands out
+//
+// Corresponds with GET /api/v3/downloads (the `GetDownloads` operationId).
+func (c *Client) GetDownloads(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetDownloadsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetEvents Server-Sent Events
 //
 // Topics: `jobs`, `workers`, `workertags`, `status`, `last-rendered`, `job:<uuid>` (its tasks and previews),
@@ -2968,6 +3043,23 @@ func (c *Client) GetJobBlocklist(ctx context.Context, jobId JobId, reqEditors ..
 	return c.Client.Do(req)
 }
 
+// ListJobFiles Files of the job's checkout
+//
+// With their digests, so that the same directory can be laid out elsewhere. A job without a checkout is 404.
+//
+// Corresponds with GET /api/v3/jobs/{job_id}/files (the `ListJobFiles` operationId).
+func (c *Client) ListJobFiles(ctx context.Context, jobId JobId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListJobFilesRequest(c.Server, jobId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetJobLastRendered The newest rendered image of a job
 //
 // Corresponds with GET /api/v3/jobs/{job_id}/last-rendered (the `GetJobLastRendered` operationId).
@@ -3003,6 +3095,23 @@ func (c *Client) GetJobOutput(ctx context.Context, jobId JobId, params *GetJobOu
 // Corresponds with GET /api/v3/jobs/{job_id}/outputs (the `ListJobOutputs` operationId).
 func (c *Client) ListJobOutputs(ctx context.Context, jobId JobId, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListJobOutputsRequest(c.Server, jobId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetJobArchive All outputs and logs of the job as one zip
+//
+// It has a folder for each task, with the task's outputs and its log as log.txt. It is made while it is sent. Outputs that are gone are named in missing.txt.
+//
+// Corresponds with GET /api/v3/jobs/{job_id}/outputs.zip (the `GetJobArchive` operationId).
+func (c *Client) GetJobArchive(ctx context.Context, jobId JobId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetJobArchiveRequest(c.Server, jobId)
 	if err != nil {
 		return nil, err
 	}
@@ -4791,6 +4900,33 @@ func NewGetVariablesRequest(server string, audience Audience, platform Platform)
 	return req, nil
 }
 
+// NewGetDownloadsRequest constructs an http.Request for the GetDownloads method
+func NewGetDownloadsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v3/downloads")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewGetEventsRequest constructs an http.Request for the GetEvents method
 func NewGetEventsRequest(server string, params *GetEventsParams) (*http.Request, error) {
 	var err error
@@ -5308,6 +5444,40 @@ func NewGetJobBlocklistRequest(server string, jobId JobId) (*http.Request, error
 	return req, nil
 }
 
+// NewListJobFilesRequest constructs an http.Request for the ListJobFiles method
+func NewListJobFilesRequest(server string, jobId JobId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "job_id", jobId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v3/jobs/%s/files", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewGetJobLastRenderedRequest constructs an http.Request for the GetJobLastRendered method
 func NewGetJobLastRenderedRequest(server string, jobId JobId) (*http.Request, error) {
 	var err error
@@ -5416,6 +5586,40 @@ func NewListJobOutputsRequest(server string, jobId JobId) (*http.Request, error)
 	}
 
 	operationPath := fmt.Sprintf("/api/v3/jobs/%s/outputs", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetJobArchiveRequest constructs an http.Request for the GetJobArchive method
+func NewGetJobArchiveRequest(server string, jobId JobId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "job_id", jobId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v3/jobs/%s/outputs.zip", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -7222,6 +7426,13 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/v3/configuration/variables/{audience}/{platform} (the `GetVariables` operationId).
 	GetVariablesWithResponse(ctx context.Context, audience Audience, platform Platform, reqEditors ...RequestEditorFn) (*GetVariablesResponse, error)
 
+	// GetDownloadsWithResponse Programs and the Blender add-on that the manager hands out
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v3/downloads (the `GetDownloads` operationId).
+	GetDownloadsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetDownloadsResponse, error)
+
 	// GetEventsWithResponse Server-Sent Events
 	//
 	// Topics: `jobs`, `workers`, `workertags`, `status`, `last-rendered`, `job:<uuid>` (its tasks and previews),
@@ -7353,6 +7564,15 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/v3/jobs/{job_id}/blocklist (the `GetJobBlocklist` operationId).
 	GetJobBlocklistWithResponse(ctx context.Context, jobId JobId, reqEditors ...RequestEditorFn) (*GetJobBlocklistResponse, error)
 
+	// ListJobFilesWithResponse Files of the job's checkout
+	//
+	// With their digests, so that the same directory can be laid out elsewhere. A job without a checkout is 404.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v3/jobs/{job_id}/files (the `ListJobFiles` operationId).
+	ListJobFilesWithResponse(ctx context.Context, jobId JobId, reqEditors ...RequestEditorFn) (*ListJobFilesResponse, error)
+
 	// GetJobLastRenderedWithResponse The newest rendered image of a job
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -7373,6 +7593,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /api/v3/jobs/{job_id}/outputs (the `ListJobOutputs` operationId).
 	ListJobOutputsWithResponse(ctx context.Context, jobId JobId, reqEditors ...RequestEditorFn) (*ListJobOutputsResponse, error)
+
+	// GetJobArchiveWithResponse All outputs and logs of the job as one zip
+	//
+	// It has a folder for each task, with the task's outputs and its log as log.txt. It is made while it is sent. Outputs that are gone are named in missing.txt.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v3/jobs/{job_id}/outputs.zip (the `GetJobArchive` operationId).
+	GetJobArchiveWithResponse(ctx context.Context, jobId JobId, reqEditors ...RequestEditorFn) (*GetJobArchiveResponse, error)
 
 	// SetJobPriorityWithBodyWithResponse Change a job's priority
 	//
@@ -8881,6 +9110,54 @@ func (r GetVariablesResponse) ContentType() string {
 	return ""
 }
 
+type GetDownloadsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Downloads
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Error
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetDownloadsResponse) GetJSON200() *Downloads {
+	return r.JSON200
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r GetDownloadsResponse) GetJSONDefault() *Error {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetDownloadsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetDownloadsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetDownloadsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetDownloadsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type GetEventsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -9470,6 +9747,54 @@ func (r GetJobBlocklistResponse) ContentType() string {
 	return ""
 }
 
+type ListJobFilesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *JobFiles
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Error
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListJobFilesResponse) GetJSON200() *JobFiles {
+	return r.JSON200
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r ListJobFilesResponse) GetJSONDefault() *Error {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListJobFilesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListJobFilesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListJobFilesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListJobFilesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type GetJobLastRenderedResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -9601,6 +9926,47 @@ func (r ListJobOutputsResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListJobOutputsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetJobArchiveResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Error
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r GetJobArchiveResponse) GetJSONDefault() *Error {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetJobArchiveResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetJobArchiveResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetJobArchiveResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetJobArchiveResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -11721,6 +12087,19 @@ func (c *ClientWithResponses) GetVariablesWithResponse(ctx context.Context, audi
 	return ParseGetVariablesResponse(rsp)
 }
 
+// GetDownloadsWithResponse Programs and the Blender add-on that the manager hands out
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v3/downloads (the `GetDownloads` operationId).
+func (c *ClientWithResponses) GetDownloadsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetDownloadsResponse, error) {
+	rsp, err := c.GetDownloads(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetDownloadsResponse(rsp)
+}
+
 // GetEventsWithResponse Server-Sent Events
 //
 // Topics: `jobs`, `workers`, `workertags`, `status`, `last-rendered`, `job:<uuid>` (its tasks and previews),
@@ -11960,6 +12339,21 @@ func (c *ClientWithResponses) GetJobBlocklistWithResponse(ctx context.Context, j
 	return ParseGetJobBlocklistResponse(rsp)
 }
 
+// ListJobFilesWithResponse Files of the job's checkout
+//
+// With their digests, so that the same directory can be laid out elsewhere. A job without a checkout is 404.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v3/jobs/{job_id}/files (the `ListJobFiles` operationId).
+func (c *ClientWithResponses) ListJobFilesWithResponse(ctx context.Context, jobId JobId, reqEditors ...RequestEditorFn) (*ListJobFilesResponse, error) {
+	rsp, err := c.ListJobFiles(ctx, jobId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListJobFilesResponse(rsp)
+}
+
 // GetJobLastRenderedWithResponse The newest rendered image of a job
 //
 // Returns a wrapper object for the known response body format(s).
@@ -11997,6 +12391,21 @@ func (c *ClientWithResponses) ListJobOutputsWithResponse(ctx context.Context, jo
 		return nil, err
 	}
 	return ParseListJobOutputsResponse(rsp)
+}
+
+// GetJobArchiveWithResponse All outputs and logs of the job as one zip
+//
+// It has a folder for each task, with the task's outputs and its log as log.txt. It is made while it is sent. Outputs that are gone are named in missing.txt.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v3/jobs/{job_id}/outputs.zip (the `GetJobArchive` operationId).
+func (c *ClientWithResponses) GetJobArchiveWithResponse(ctx context.Context, jobId JobId, reqEditors ...RequestEditorFn) (*GetJobArchiveResponse, error) {
+	rsp, err := c.GetJobArchive(ctx, jobId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetJobArchiveResponse(rsp)
 }
 
 // SetJobPriorityWithBodyWithResponse Change a job's priority
@@ -13478,6 +13887,39 @@ func ParseGetVariablesResponse(rsp *http.Response) (*GetVariablesResponse, error
 	return response, nil
 }
 
+// ParseGetDownloadsResponse parses an HTTP response from a GetDownloadsWithResponse call
+func ParseGetDownloadsResponse(rsp *http.Response) (*GetDownloadsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetDownloadsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Downloads
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseGetEventsResponse parses an HTTP response from a GetEventsWithResponse call
 func ParseGetEventsResponse(rsp *http.Response) (*GetEventsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -13887,6 +14329,39 @@ func ParseGetJobBlocklistResponse(rsp *http.Response) (*GetJobBlocklistResponse,
 	return response, nil
 }
 
+// ParseListJobFilesResponse parses an HTTP response from a ListJobFilesWithResponse call
+func ParseListJobFilesResponse(rsp *http.Response) (*ListJobFilesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListJobFilesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest JobFiles
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseGetJobLastRenderedResponse parses an HTTP response from a GetJobLastRenderedWithResponse call
 func ParseGetJobLastRenderedResponse(rsp *http.Response) (*GetJobLastRenderedResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -13973,6 +14448,32 @@ func ParseListJobOutputsResponse(rsp *http.Response) (*ListJobOutputsResponse, e
 		}
 		response.JSON200 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetJobArchiveResponse parses an HTTP response from a GetJobArchiveWithResponse call
+func ParseGetJobArchiveResponse(rsp *http.Response) (*GetJobArchiveResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetJobArchiveResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Error
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {

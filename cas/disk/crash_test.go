@@ -246,7 +246,7 @@ func TestCrashAtEveryStep(t *testing.T) {
 	for _, after := range []string{"kill", "power cut", "power cut, names lost"} {
 		t.Run(after, func(t *testing.T) {
 			root := t.TempDir()
-			for at := 1; crashAt(t, w, root, at, after); at++ {
+			for at := 1; crashAt(t, w, root, at, after); at += stepsApart {
 				if at > 1000 {
 					t.Fatal("the work never ends")
 				}
@@ -358,7 +358,7 @@ func TestFaultAtEveryStep(t *testing.T) {
 	for _, fault := range []error{syscall.EIO, syscall.ENOSPC} {
 		t.Run(fault.Error(), func(t *testing.T) {
 			root := t.TempDir()
-			for at := 1; ; at++ {
+			for at := 1; ; at += stepsApart {
 				w.startOver(t, root)
 				volume := newFaultyVolume(t, 0, func(*faultyVolume) error { return fault })
 				store, err := openFaulty(volume, root)
@@ -510,7 +510,7 @@ func kill(*faultyVolume) error {
 func TestKilledAtEveryStep(t *testing.T) {
 	w := newWork(t)
 	root := t.TempDir()
-	for at := 1; ; at++ {
+	for at := 1; ; at += stepsApart {
 		w.startOver(t, root)
 		acknowledged, killed := runVictim(t, root, at)
 		w.check(t, root, acknowledged)

@@ -229,19 +229,16 @@ func (s *shelf) frame(ctx context.Context, place pack.Place) (pack.Frame, error)
 }
 
 // itemBytes gives the bytes of the item of that number.
-func itemBytes(frame pack.Frame, number int) (data []byte, err error) {
+func itemBytes(frame pack.Frame, number int) ([]byte, error) {
 	if number >= len(frame.Items) {
 		return nil, fmt.Errorf("%w: it knows item %d of a frame of %d", index.ErrDamaged, number, len(frame.Items))
 	}
-	at := 0
-	err = frame.Each(func(_ pack.Item, bytes []byte) error {
-		if at == number {
-			data = bytes
-		}
-		at++
-		return nil
-	})
-	return data, err
+	start := 0
+	for _, before := range frame.Items[:number] {
+		start += before.Length
+	}
+	end := start + frame.Items[number].Length
+	return frame.Data[start:end:end], nil
 }
 
 // recentFrames keeps the frames that were read last, since blobs that were stored together are read together. It holds

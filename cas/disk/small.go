@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -205,24 +206,24 @@ func (s *Store) takeFrame(ctx context.Context, frame pack.Frame, job *packing) e
 	if frame.Kind != pack.BlobKind {
 		return fmt.Errorf("%w: it holds %v", pack.ErrBadFrame, frame.Kind)
 	}
+	isLarge := func(item pack.Item) bool { return item.Length > SmallSize }
+	if len(frame.Encoded()) > 0 && !slices.ContainsFunc(frame.Items, isLarge) {
+		job.add(frame.Encoded(), index.Addition{Kind: pack.BlobKind, Items: frame.Items})
+		return nil
+	}
 	var items []pack.Item
 	var data []byte
 	err := frame.Each(func(item pack.Item, body []byte) error {
-		if item.Length > SmallSize {
+		if isLarge(item) {
 			return s.putWhole(ctx, cas.Blob{Digest: digestOfItem(item), Size: int64(item.Length)}, body)
 		}
 		items, data = append(items, item), append(data, body...)
 		return nil
 	})
-	switch {
-	case err != nil:
-		return err
-	case len(items) == len(frame.Items) && len(frame.Encoded()) > 0:
-		job.add(frame.Encoded(), index.Addition{Kind: pack.BlobKind, Items: items})
-	case len(items) > 0:
+	if err == nil && len(items) > 0 {
 		job.add(blobFrame(items, data))
 	}
-	return nil
+	return err
 }
 
 // putWhole stores a blob as a file.

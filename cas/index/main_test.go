@@ -3,6 +3,7 @@ package index
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"flag"
 	"path/filepath"
 	"testing"
 
@@ -13,7 +14,14 @@ import (
 	"hayloft/cas/pack"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if mostDraws != "" {
+		if err := flag.Set("rapid.checks", mostDraws); err != nil {
+			panic(err)
+		}
+	}
+	goleak.VerifyTestMain(m)
+}
 
 func openTest(t testing.TB) *Index {
 	t.Helper()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"flag"
 	"io"
 	"math/rand/v2"
 	"slices"
@@ -21,7 +22,14 @@ import (
 	"hayloft/cas/pack"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if mostDraws != "" {
+		if err := flag.Set("rapid.checks", mostDraws); err != nil {
+			panic(err)
+		}
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // failer is what *testing.T and *rapid.T have in common.
 type failer interface {

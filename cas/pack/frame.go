@@ -121,6 +121,23 @@ const leastSaving = 16
 // many goroutines at once. Items that are out of bounds or do not add up to data are a programming error and panic;
 // that the ids are right is for the caller to know.
 func Append(b []byte, kind Kind, items []Item, data []byte) []byte {
+	h := plainHeader(kind, items, data)
+	compressed := compress(data)
+	defer compressed.release()
+	payload := data
+	if saved := len(data) - len(compressed.bytes); saved > 0 && saved*leastSaving >= len(data) {
+		h.encoding, h.stored, payload = zstdEncoding, len(compressed.bytes), compressed.bytes
+	}
+	return h.appendWith(b, payload)
+}
+
+// AppendPlain is [Append] without compression, for where bytes cost less than processor time.
+func AppendPlain(b []byte, kind Kind, items []Item, data []byte) []byte {
+	return plainHeader(kind, items, data).appendWith(b, data)
+}
+
+// plainHeader is the header of a frame that is not compressed. It panics if the items are out of bounds.
+func plainHeader(kind Kind, items []Item, data []byte) header {
 	h := header{kind: kind, encoding: plainEncoding, items: items, raw: len(data), stored: len(data)}
 	if err := h.check(); err != nil {
 		panic("pack: Append: " + err.Error())
@@ -132,14 +149,7 @@ func Append(b []byte, kind Kind, items []Item, data []byte) []byte {
 	if total != len(data) {
 		panic(fmt.Sprintf("pack: Append: items of %d bytes for data of %d bytes", total, len(data)))
 	}
-	compressed := compress(data)
-	defer compressed.release()
-	payload := data
-	if saved := len(data) - len(compressed.bytes); saved > 0 && saved*leastSaving >= len(data) {
-		h.encoding, h.stored, payload = zstdEncoding, len(compressed.bytes), compressed.bytes
-	}
-	b = slices.Grow(b, h.mostSize()+len(payload))
-	return append(h.append(b), payload...)
+	return h
 }
 
 // header is a frame without its payload.
@@ -149,6 +159,12 @@ type header struct {
 	items    []Item
 	raw      int // bytes of all items together
 	stored   int // bytes of the payload as it is encoded
+}
+
+// appendWith appends the header and the payload as it is encoded.
+func (h header) appendWith(b, payload []byte) []byte {
+	b = slices.Grow(b, h.mostSize()+len(payload))
+	return append(h.append(b), payload...)
 }
 
 func (h header) append(b []byte) []byte {

@@ -164,6 +164,15 @@ func TestCompressedOnlyWhereItPays(t *testing.T) {
 	}
 }
 
+func TestPlainIsNeverCompressed(t *testing.T) {
+	data := bytes.Repeat([]byte("all work and no play "), 100)
+	items := []Item{{ID: BlobKind.sum(data), Length: len(data)}}
+	frame, err := NewReader(bytes.NewReader(AppendPlain(nil, BlobKind, items, data))).Next()
+	if err != nil || !bytes.Equal(frame.Data, data) || frame.Encoded()[1] != plainEncoding || len(frame.Encoded()) < len(data) {
+		t.Errorf("%d bytes came back in a frame of %d, %v", len(frame.Data), len(frame.Encoded()), err)
+	}
+}
+
 func zstdOf(t testing.TB, data []byte) []byte {
 	t.Helper()
 	e, err := zstd.NewWriter(nil)

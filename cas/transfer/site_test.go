@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -23,7 +24,14 @@ import (
 	"hayloft/cas/transfer"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if mostDraws != "" {
+		if err := flag.Set("rapid.checks", mostDraws); err != nil {
+			panic(err)
+		}
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // site is a store with the process that takes blobs in for it, which can be started anew.
 type site struct {

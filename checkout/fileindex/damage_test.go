@@ -166,9 +166,3 @@ func FuzzParseRecord(f *testing.F) {
 		}
 	})
 }
-
-func parsedOtherwise(t *testing.T, path string, record []byte, want Known) bool {
-	t.Helper()
-	got, err := parseRecord(path, record)
-	return err != nil || got != want
-}

@@ -77,7 +77,9 @@ func (a *app) runCheckout(ctx context.Context, name, dir string, o checkoutOptio
 	if err != nil {
 		return err
 	}
-	d, err := openDepot(a.storeURL, false, limits...)
+	// Links need whole files in the store, which small blobs get when they are asked for.
+	linking := way != checkout.Auto && way != checkout.Copy
+	d, err := openDepot(a.storeURL, linking, limits...)
 	if err != nil {
 		return err
 	}
@@ -98,6 +100,11 @@ func (a *app) layOut(ctx context.Context, d *depot, index *cli.Index, name, dir 
 	}
 	if d.view != nil {
 		o.Local = d.local
+	}
+	if store := d.destination.Folder; store != nil {
+		if _, err := store.Shape(ctx, m.Blobs()); err != nil {
+			return err
+		}
 	}
 	if d.client != nil {
 		o.Fetch = d.client

@@ -24,6 +24,7 @@ type app struct {
 	cli.Output
 	storeURL   string
 	configPath string
+	progress   string
 }
 
 func newRoot(env cli.Environment) *cobra.Command {
@@ -43,6 +44,7 @@ func newRoot(env cli.Environment) *cobra.Command {
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.storeURL, "store", "http://127.0.0.1:8080", "`URL` of the store: http://HOST:PORT or file:///PATH")
 	flags.StringVar(&a.configPath, "config", "", "YAML configuration `file`")
+	flags.StringVar(&a.progress, "progress", "auto", "how to show progress: `auto`, or json for one object a line on standard error")
 	flags.BoolVar(&a.JSON, "json", false, "print results as JSON, one object a line")
 	root.AddCommand(a.syncCommand(), a.lsCommand(), a.getCommand(), a.checkoutCommand(), a.diffCommand(),
 		a.traceCommand(), a.verifyCommand(), a.statsCommand(), a.rebuildIndexCommand())
@@ -58,6 +60,8 @@ func (a *app) prepare(cmd *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
-	_, err = cli.Settle(cmd, a.Getenv, file.ForCas())
-	return err
+	if _, err = cli.Settle(cmd, a.Getenv, file.ForCas()); err != nil {
+		return err
+	}
+	return a.SetProgress(a.progress)
 }

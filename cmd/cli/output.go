@@ -28,6 +28,20 @@ func Process() Environment {
 type Output struct {
 	Environment
 	JSON bool
+	// ProgressJSON writes progress as JSON objects, one a line, to standard error.
+	ProgressJSON bool
+}
+
+// SetProgress takes the value of --progress.
+func (o *Output) SetProgress(how string) error {
+	switch how {
+	case "", "auto":
+		return nil
+	case "json":
+		o.ProgressJSON = true
+		return nil
+	}
+	return Usage("--progress %s: it is auto or json", how)
 }
 
 // PrintJSON writes one object on one line.

@@ -146,6 +146,7 @@ while [ $# -gt 1 ]; do
   if [ "$1" = --render-output ]; then out="${2%%#*}"; fi
   shift
 done
+[ -n "$out" ] || exit 1 # it was only asked what it can do
 printf '\211PNG\r\n\032\n' >"${out}000001.png"
 echo "Saved: '${out}000001.png'"
 `

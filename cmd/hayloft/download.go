@@ -34,15 +34,26 @@ type downloaded struct {
 }
 
 func (a *app) jobDownloadCommand() *cobra.Command {
-	var dir string
+	var dir, archive string
+	var byTask bool
 	cmd := a.onJob("download", "Fetch what a job rendered", func(ctx context.Context, c *client.Client, id uuid.UUID) error {
+		if archive != "" {
+			return a.downloadArchive(ctx, c, id, archive)
+		}
 		if dir == "" {
 			dir = id.String()
 		}
+		if byTask {
+			return a.downloadByTask(ctx, c, id, dir)
+		}
 		return a.download(ctx, c, id, dir)
 	})
+	cmd.Flags().BoolVar(&byTask, "by-task", false, "give each task a folder of its own, with its log as log.txt")
+	cmd.Flags().StringVar(&archive, "zip", "", "fetch all into this zip `file` instead; it has a folder for each task")
 	cmd.Flags().StringVarP(&dir, "dir", "d", "", "`folder` to put the files in (default: the job's id)")
-	cmd.Example = cli.Examples("hayloft job download 0192f3 -d frames")
+	cmd.MarkFlagsMutuallyExclusive("zip", "dir")
+	cmd.MarkFlagsMutuallyExclusive("zip", "by-task")
+	cmd.Example = cli.Examples("hayloft job download 0192f3 -d frames", "hayloft job download 0192f3 --by-task", "hayloft job download 0192f3 --zip shot.zip")
 	return cmd
 }
 
@@ -51,6 +62,11 @@ func (a *app) download(ctx context.Context, c *client.Client, id uuid.UUID, dir 
 	if err != nil {
 		return err
 	}
+	return a.fetchOutputs(ctx, c, id, outputs, dir, func(wire.JobOutput) string { return dir })
+}
+
+// fetchOutputs puts each output below the folder that into names, and prints what was done.
+func (a *app) fetchOutputs(ctx context.Context, c *client.Client, id uuid.UUID, outputs []wire.JobOutput, dir string, into func(wire.JobOutput) string) error {
 	var total int64
 	for _, o := range outputs {
 		total += o.Size
@@ -62,7 +78,7 @@ func (a *app) download(ctx context.Context, c *client.Client, id uuid.UUID, dir 
 	work.SetLimit(downloads)
 	for _, o := range outputs {
 		work.Go(func() error {
-			got, err := fetchOutput(ctx, c, id, o, dir)
+			got, err := fetchOutput(ctx, c, id, o, into(o))
 			if err != nil {
 				return fmt.Errorf("fetch %s: %w", o.Path, err)
 			}
@@ -79,7 +95,7 @@ func (a *app) download(ctx context.Context, c *client.Client, id uuid.UUID, dir 
 	if a.JSON {
 		return a.PrintJSON(downloaded{id.String(), dir, len(outputs), fresh.Load(), total})
 	}
-	_, err = fmt.Fprintf(a.Stdout, "%d files in %s, %d of them new\n", len(outputs), dir, fresh.Load())
+	_, err := fmt.Fprintf(a.Stdout, "%d files in %s, %d of them new\n", len(outputs), dir, fresh.Load())
 	return err
 }
 

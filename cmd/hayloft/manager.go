@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,7 +16,9 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"hayloft/addon"
 	"hayloft/api"
+	"hayloft/api/client"
 	"hayloft/api/discovery"
 	"hayloft/api/mqtt"
 	"hayloft/cas"
@@ -23,6 +26,7 @@ import (
 	"hayloft/cas/intake"
 	"hayloft/checkout"
 	"hayloft/cmd/cli"
+	"hayloft/cmd/dropfolder"
 	"hayloft/scheduler"
 	"hayloft/scheduler/jobtype"
 	"hayloft/scheduler/store"
@@ -35,6 +39,8 @@ type managerConfig struct {
 	data, storage, listen, jobTypes, name string
 	trustedNetwork, shaman, discoverable  bool
 	mqtt                                  mqtt.Config
+	downloads, watched                    string
+	quiet                                 time.Duration
 	settings                              string // path of the YAML file
 	limits                                scheduler.Limits
 	variables                             variables.Set
@@ -48,6 +54,9 @@ func (c *managerConfig) flags(cmd *cobra.Command) {
 	f.StringVar(&c.listen, "listen", "127.0.0.1:8080", "`address` to listen on; port 0 takes a free one")
 	f.StringVar(&c.jobTypes, "job-types", "", "`folder` with job types of your own, one .js file each")
 	f.StringVar(&c.name, "name", "Hayloft", "`name` of the farm, as people see it")
+	f.StringVar(&c.downloads, "downloads", "", "`folder` with builds of hayloft for artists' machines (default: \"downloads\" beside this program; `make release` fills it)")
+	f.StringVar(&c.watched, "watch", "", "`folder` in which a zip, a folder or a .blend that is dropped becomes a job")
+	f.DurationVar(&c.quiet, "watch-quiet", 10*time.Second, "how long what was dropped must not have grown before it is taken")
 	f.BoolVar(&c.trustedNetwork, "trusted-network", false, "everybody who can reach the address may use the farm: needed to listen on more than loopback")
 	f.BoolVar(&c.shaman, "shaman", true, "submitters send files to the asset store; false: they copy them to the storage folder themselves")
 	f.BoolVar(&c.discoverable, "discoverable", false, "workers and add-ons on the local network find the manager by themselves (SSDP)")
@@ -122,6 +131,7 @@ type manager struct {
 	outreach  outreach
 	listener  net.Listener
 	http      *http.Server
+	dropped   *dropfolder.Config // nil: no folder is watched
 	closers   []func() error
 }
 
@@ -153,13 +163,9 @@ func (m *manager) open(ctx context.Context, config managerConfig) error {
 	if m.outreach, err = newOutreach(config); err != nil {
 		return err
 	}
-	if m.blobs, err = disk.Open(folders.blobs); err != nil {
-		return fmt.Errorf("open the asset store: %w", err)
-	}
-	m.closers = append(m.closers, m.blobs.Close)
-	checkouts, err := checkout.New(folders.jobs, m.blobs)
+	checkouts, err := m.openBlobs(folders)
 	if err != nil {
-		return fmt.Errorf("open the checkouts: %w", err)
+		return err
 	}
 	if m.store, err = store.OpenSQLite(ctx, folders.database, store.Options{}); err != nil {
 		return fmt.Errorf("open the database: %w", err)
@@ -170,17 +176,52 @@ func (m *manager) open(ctx context.Context, config managerConfig) error {
 	if err != nil {
 		return fmt.Errorf("load job types: %w", err)
 	}
-	own := ownVersion()
+	if err := m.openAPI(config, folders, checkouts); err != nil {
+		return err
+	}
+	if err := m.openWatched(config); err != nil {
+		return err
+	}
+	m.http = &http.Server{Handler: m.api.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 3 * time.Minute,
+		ErrorLog: slog.NewLogLogger(m.log.Handler(), slog.LevelDebug)}
+	return nil
+}
+
+// openBlobs opens the asset store with what takes blobs in and what lays them out.
+func (m *manager) openBlobs(folders folders) (*checkout.Checkouts, error) {
+	var err error
+	if m.blobs, err = disk.Open(folders.blobs); err != nil {
+		return nil, fmt.Errorf("open the asset store: %w", err)
+	}
+	m.closers = append(m.closers, m.blobs.Close)
 	m.intake = intake.New(m.blobs, intake.Config{Failed: func(blob cas.Blob, err error) {
 		m.log.Warn("what an upload left could not be removed", "blob", blob, "error", err)
 	}})
 	m.cutter = intake.NewCutter(m.blobs, func(blob cas.Blob, err error) {
 		m.log.Warn("a blob could not be cut: its next version will travel whole", "blob", blob, "error", err)
 	})
+	checkouts, err := checkout.New(folders.jobs, m.blobs)
+	if err != nil {
+		return nil, fmt.Errorf("open the checkouts: %w", err)
+	}
+	return checkouts, nil
+}
+
+// openAPI puts the API together from the other parts.
+func (m *manager) openAPI(config managerConfig, folders folders, checkouts *checkout.Checkouts) error {
+	own := ownVersion()
+	downloads, err := newPrograms(config.downloads)
+	if err != nil {
+		return err
+	}
+	var blenderAddon bytes.Buffer
+	if err := addon.Zip(&blenderAddon, own.Version); err != nil {
+		return err
+	}
 	m.api, err = api.New(api.Config{
 		Scheduler: m.scheduler, JobTypes: m.jobTypes, Variables: config.variables,
 		Blobs: m.blobs, Refs: m.blobs, Inflight: &cas.Inflight{}, Checkouts: checkouts,
-		Recipes: m.blobs, Intake: m.intake, Cutter: m.cutter,
+		Recipes: m.blobs, Intake: m.intake, Cutter: m.cutter, OwnAddon: blenderAddon.Bytes(), Downloads: downloads,
 		Page: web.Files(), SharedStorage: folders.storage, JobFiles: folders.jobFiles,
 		Name: config.name, Version: own.Version, Git: own.Revision, Logger: config.log,
 		ShamanEnabled: &config.shaman, Description: discovery.Description(config.name), Mirror: m.mirror(),
@@ -189,8 +230,6 @@ func (m *manager) open(ctx context.Context, config managerConfig) error {
 	if err != nil {
 		return fmt.Errorf("make the API: %w", err)
 	}
-	m.http = &http.Server{Handler: m.api.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 3 * time.Minute,
-		ErrorLog: slog.NewLogLogger(m.log.Handler(), slog.LevelDebug)}
 	return nil
 }
 
@@ -291,6 +330,7 @@ func (m *manager) run(ctx context.Context) error {
 	work.Go(func() error { return m.intake.Run(ctx) })
 	work.Go(func() error { return m.cutter.Run(ctx) })
 	work.Go(func() error { return m.reachOut(ctx, publishing) })
+	work.Go(func() error { return m.watchFolder(ctx) })
 	work.Go(func() error {
 		err := m.http.Serve(m.listener)
 		if errors.Is(err, http.ErrServerClosed) {
@@ -321,4 +361,46 @@ func (m *manager) close() error {
 	}
 	m.closers = nil
 	return errors.Join(errs...)
+}
+
+// openWatched makes ready to watch a folder, if the configuration names one. The folder is a submitter like any other: it
+// goes through the manager's own address.
+func (m *manager) openWatched(config managerConfig) error {
+	if config.watched == "" {
+		return nil
+	}
+	info, err := os.Stat(config.watched)
+	if err == nil && !info.IsDir() {
+		err = fmt.Errorf("%s is no folder", config.watched)
+	}
+	if err != nil {
+		return cli.Usage("--watch: %w", err)
+	}
+	folders, err := config.folders()
+	if err != nil {
+		return err
+	}
+	spool := filepath.Join(folders.data, "dropfolder")
+	if err := os.MkdirAll(spool, 0o700); err != nil {
+		return fmt.Errorf("make the folder for archives: %w", err)
+	}
+	c, err := client.New(m.url(), software())
+	if err != nil {
+		return err
+	}
+	m.closers = append(m.closers, func() error { c.Close(); return nil })
+	m.dropped = &dropfolder.Config{Dir: config.watched, Manager: c, Quiet: config.quiet, Spool: spool, Log: config.log}
+	return nil
+}
+
+// watchFolder turns what is dropped into jobs, until ctx ends.
+func (m *manager) watchFolder(ctx context.Context) error {
+	if m.dropped == nil {
+		return nil
+	}
+	err := dropfolder.Run(ctx, *m.dropped)
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
 }

@@ -37,6 +37,8 @@ type plan struct {
 	Outside     []shot.Outside `json:"outside"`
 	Warnings    []string       `json:"warnings"`
 	Features    []string       `json:"features"`
+	Scripts     []string       `json:"scripts"` // text blocks that Blender runs when it opens the file
+	AddOns      []string       `json:"addons"`  // settings and nodes that Blender itself does not have
 	Workers     []planWorker   `json:"workers"`
 	Seconds     *float64       `json:"seconds_estimated"` // nil: nothing is known
 }
@@ -75,11 +77,12 @@ func (a *app) plan(ctx context.Context, s submission, target string) error {
 		return cli.Usage("--manager: %w", err)
 	}
 	defer c.Close()
-	jobType, err := c.JobType(ctx, s.jobType)
+	target, remove, err := a.localProject(ctx, &s, target)
 	if err != nil {
 		return err
 	}
-	settings, err := parseSettings(jobType, s.settings)
+	defer remove()
+	_, settings, err := s.readSettings(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -109,10 +112,14 @@ type gathered struct {
 	tree   gather.Tree
 	shot   shot.Shot // empty if the whole folder is sent
 	frames jobtype.FrameRange
+	array  arrayPaths // empty if it is no array
 }
 
 // gather finds out what belongs to a project: what its .blend needs or, if that was asked for, the whole folder.
 func (a *app) gather(ctx context.Context, s submission, target string, settings map[string]any) (gathered, error) {
+	if s.array.asked() {
+		return a.gatherArray(ctx, s, target, settings)
+	}
 	file, project, err := locate(target, s.project)
 	if err != nil {
 		return gathered{}, err
@@ -207,6 +214,7 @@ func (a *app) planOf(ctx context.Context, c *client.Client, s submission, g gath
 	p := plan{Blend: g.blend, Root: g.shot.Root, Files: done.Manifest.Len(), Bytes: done.Manifest.Size(),
 		FilesToSend: done.Sent.BlobsSent, BytesToSend: done.Sent.BytesSent, Frames: g.frames.String(), FrameCount: g.frames.Count(),
 		Missing: orEmpty(g.shot.Missing), Outside: orEmpty(g.shot.Outside), Warnings: orEmpty(g.shot.Warnings), Features: orEmpty(g.shot.Features),
+		Scripts: orEmpty(g.shot.Scripts), AddOns: orEmpty(g.shot.AddOns),
 		Workers: []planWorker{}}
 	name := g.jobName(s)
 	answer, err := c.EligibleWorkers(ctx, wire.JobNeeds{Requires: &p.Features, Type: &s.jobType, Name: &name})
@@ -266,6 +274,12 @@ func (p plan) print(w io.Writer) error {
 	}
 	if len(p.Features) > 0 {
 		fmt.Fprintf(&b, "needs     %s\n", strings.Join(p.Features, ", "))
+	}
+	if len(p.Scripts) > 0 {
+		fmt.Fprintf(&b, "runs      %s\n", strings.Join(p.Scripts, ", "))
+	}
+	if len(p.AddOns) > 0 {
+		fmt.Fprintf(&b, "add-ons   %s\n", strings.Join(p.AddOns, ", "))
 	}
 	for _, worker := range p.Workers {
 		if worker.Can {

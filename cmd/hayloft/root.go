@@ -26,6 +26,7 @@ type app struct {
 	file       *cli.ConfigFile
 	origins    map[string]cli.Origin
 	verbose    bool
+	progress   string
 }
 
 func newRoot(env cli.Environment) *cobra.Command {
@@ -45,9 +46,10 @@ func newRoot(env cli.Environment) *cobra.Command {
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.configPath, "config", "", "YAML configuration `file`")
 	flags.BoolVar(&a.JSON, "json", false, "print results as JSON, one object a line")
+	flags.StringVar(&a.progress, "progress", "auto", "how to show progress: `auto`, or json for one object a line on standard error")
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "log more")
 	root.AddCommand(
-		a.upCommand(), a.managerCommand(), a.workerCommand(), a.planCommand(), a.submitCommand(), a.jobCommand(),
+		a.upCommand(), a.managerCommand(), a.workerCommand(), a.planCommand(), a.submitCommand(), a.jobCommand(), a.runTaskCommand(),
 		a.importFlamencoCommand(), a.doctorCommand(), a.configCommand(), a.versionCommand(),
 	)
 	return root
@@ -64,8 +66,10 @@ func (a *app) prepare(cmd *cobra.Command, _ []string) error {
 		return err
 	}
 	a.file = file
-	a.origins, err = cli.Settle(cmd, a.Getenv, file)
-	return err
+	if a.origins, err = cli.Settle(cmd, a.Getenv, file); err != nil {
+		return err
+	}
+	return a.SetProgress(a.progress)
 }
 
 // fileInData is the configuration in the data folder of a command that has one.

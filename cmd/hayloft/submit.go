@@ -17,6 +17,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
+	"hayloft/api"
 	"hayloft/api/client"
 	"hayloft/api/wire"
 	"hayloft/checkout/gather/shot"
@@ -34,34 +35,38 @@ type submission struct {
 	allowMissing, anyWorker         bool
 	index                           cli.IndexFlag
 	limits                          cli.LimitFlags
+	array                           array
+	postResults                     string
 }
 
 // submitted is what came of it; the last line of `hayloft submit --json`.
 type submitted struct {
-	JobID         string         `json:"job_id"`
-	Name          string         `json:"name"`
-	Status        string         `json:"status"`
-	URL           string         `json:"url"`
-	Checkout      string         `json:"checkout,omitempty"`
-	Files         int            `json:"files"`
-	FilesUploaded int            `json:"files_uploaded"`
-	BytesTotal    int64          `json:"bytes_total"`
-	BytesUploaded int64          `json:"bytes_uploaded"`
-	BytesSent     int64          `json:"bytes_sent"` // on the wire, all that surrounds the content included
-	Seconds       float64        `json:"seconds"`
-	Missing       []shot.Missing `json:"missing"`
+	JobID          string         `json:"job_id"`
+	Name           string         `json:"name"`
+	Status         string         `json:"status"`
+	URL            string         `json:"url"`
+	Checkout       string         `json:"checkout,omitempty"`
+	Files          int            `json:"files"`
+	FilesUploaded  int            `json:"files_uploaded"`
+	BytesTotal     int64          `json:"bytes_total"`
+	BytesUploaded  int64          `json:"bytes_uploaded"`
+	BytesTravelled int64          `json:"bytes_travelled"` // on the wire, all that surrounds the content included
+	Seconds        float64        `json:"seconds"`
+	Missing        []shot.Missing `json:"missing"`
 }
 
 func (a *app) submitCommand() *cobra.Command {
 	var s submission
 	cmd := &cobra.Command{
-		Use: "submit [FILE.blend|DIR]", Short: "Send a project to the farm and render it", Args: cli.Arguments(cobra.MaximumNArgs(1)),
+		Use: "submit [FILE.blend|DIR|URL.zip]", Short: "Send a project to the farm and render it", Args: cli.Arguments(cobra.MaximumNArgs(1)),
 		Long: "Send a project to the farm and render it. What the .blend needs is found by looking into it, libraries included; when\n" +
 			"something is missing without which frames would be wrong, nothing is sent. Only bytes that the farm has never seen\n" +
 			"travel. A job type without a .blend needs no file.",
 		Example: cli.Examples(
 			"hayloft submit scene.blend --setting frames=1-48 --wait",
 			"hayloft submit --project ~/film ~/film/shots/010.blend --setting frames=1-100 --setting chunk_size=5",
+			"hayloft submit https://files.example/shot.zip --setting frames=1-48",
+			"hayloft submit --script render.py --each 'data/*.txt' scene.blend",
 			"hayloft submit --type echo-sleep-test --setting message=hello"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var target string
@@ -79,6 +84,7 @@ func (a *app) submitCommand() *cobra.Command {
 	f.BoolVar(&s.allowMissing, "allow-missing", false, "go on although files are missing, and say so on the job")
 	f.BoolVar(&s.anyWorker, "any-worker", false, "give tasks to workers whose Blender lacks what the file needs, too")
 	f.BoolVar(&s.wait, "wait", false, "wait until the job ends; exit code 3 if it fails")
+	f.StringVar(&s.postResults, "post-results", "", "have the manager POST each result to this `URL` as it is finished")
 	return cmd
 }
 
@@ -93,6 +99,7 @@ func (s *submission) flags(cmd *cobra.Command) {
 	f.StringArrayVar(&s.prefixes, "map", nil, "what a path of other machines means here, `FOREIGN=LOCAL`, such as P:/film=/mnt/film; repeatable")
 	f.BoolVar(&s.wholeFolder, "whole-folder", false, "send the project's folder as it is, without a look into the file")
 	f.BoolVar(&s.keep, "keep-compressed", false, "send compressed .blend files as they are")
+	s.array.flags(f)
 	s.index.Add(f)
 	s.limits.Add(f)
 }
@@ -108,11 +115,12 @@ func (a *app) submit(ctx context.Context, s submission, target string) error {
 		return cli.Usage("--manager: %w", err)
 	}
 	defer c.Close()
-	jobType, err := c.JobType(ctx, s.jobType)
+	target, remove, err := a.localProject(ctx, &s, target)
 	if err != nil {
 		return err
 	}
-	settings, err := parseSettings(jobType, s.settings)
+	defer remove()
+	jobType, settings, err := s.readSettings(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -121,12 +129,8 @@ func (a *app) submit(ctx context.Context, s submission, target string) error {
 	}
 	var result submitted
 	result.Missing = []shot.Missing{}
-	job := wire.SubmittedJob{Name: s.name, Type: s.jobType, Priority: &s.priority, SubmitterPlatform: runtime.GOOS, Metadata: &wire.JobMetadata{}}
-	if s.paused {
-		paused := wire.JobStatusPaused
-		job.InitialStatus = &paused
-	}
-	if target == "" {
+	job := s.newJob()
+	if target == "" && !s.array.asked() {
 		job.Name = cmp.Or(job.Name, s.jobType)
 	} else {
 		if err := a.sendProject(ctx, c, s, target, &job, settings, &result); err != nil {
@@ -152,6 +156,33 @@ func (a *app) submit(ctx context.Context, s submission, target string) error {
 	return a.endSubmit(s, stored, result)
 }
 
+// readSettings asks for the job type and reads the settings by what it declares.
+func (s *submission) readSettings(ctx context.Context, c *client.Client) (jobType wire.AvailableJobType, settings map[string]any, err error) {
+	if s.array.asked() {
+		s.jobType = arrayType
+	}
+	if jobType, err = c.JobType(ctx, s.jobType); err != nil {
+		return jobType, nil, err
+	}
+	if settings, err = parseSettings(jobType, s.settings); err == nil && s.array.asked() {
+		err = s.array.check(settings)
+	}
+	return jobType, settings, err
+}
+
+// newJob is the job as far as it is known before its files are.
+func (s *submission) newJob() wire.SubmittedJob {
+	job := wire.SubmittedJob{Name: s.name, Type: s.jobType, Priority: &s.priority, SubmitterPlatform: runtime.GOOS, Metadata: &wire.JobMetadata{}}
+	if s.paused {
+		paused := wire.JobStatusPaused
+		job.InitialStatus = &paused
+	}
+	if s.postResults != "" {
+		(*job.Metadata)[api.PostResults] = s.postResults
+	}
+	return job
+}
+
 // endSubmit prints the result and turns a failed job into an exit code.
 func (a *app) endSubmit(s submission, job wire.Job, result submitted) error {
 	if a.JSON {
@@ -171,12 +202,15 @@ func (a *app) endSubmit(s submission, job wire.Job, result submitted) error {
 
 // sendProject gathers and sends the project of a .blend, lays it out, and says so in the job.
 func (a *app) sendProject(ctx context.Context, c *client.Client, s submission, target string, job *wire.SubmittedJob, settings map[string]any, result *submitted) error {
-	blend, _, err := locate(target, s.project)
-	if err != nil {
-		return err
+	main := s.array.script
+	if target != "" {
+		var err error
+		if main, _, err = locate(target, s.project); err != nil {
+			return err
+		}
 	}
 	if job.Name == "" {
-		job.Name = strings.TrimSuffix(filepath.Base(blend), filepath.Ext(blend))
+		job.Name = strings.TrimSuffix(filepath.Base(main), filepath.Ext(main))
 	}
 	if err := checkFirst(ctx, c, *job, settings); err != nil {
 		return err
@@ -213,12 +247,12 @@ func (a *app) sendProject(ctx context.Context, c *client.Client, s submission, t
 		return err
 	}
 	job.Storage = &wire.JobStorageInfo{ShamanCheckoutId: &checkoutID}
-	settings["blendfile"] = "{jobs}/" + checkoutID + "/" + g.inside
+	g.place(settings, checkoutID)
 	result.Checkout, result.Files, result.FilesUploaded = checkoutID, manifest.Len(), sent.BlobsSent
 	result.BytesTotal, result.BytesUploaded = manifest.Size(), sent.BytesSent
-	result.BytesSent, _ = c.Traffic()
+	result.BytesTravelled, _ = c.Traffic()
 	a.Say("%d files, %s; the farm lacked %d, %s; sent %s", result.Files, cli.BytesText(result.BytesTotal), result.FilesUploaded,
-		cli.BytesText(result.BytesUploaded), cli.BytesText(result.BytesSent))
+		cli.BytesText(result.BytesUploaded), cli.BytesText(result.BytesTravelled))
 	return nil
 }
 

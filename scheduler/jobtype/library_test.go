@@ -54,7 +54,7 @@ const minimal = `const JOB_TYPE = { label: "Mine" }; function compileJob(job) {}
 
 func TestBuiltinJobTypes(t *testing.T) {
 	library := loadWith(t, jobtype.Options{})
-	if diff := cmp.Diff([]string{"echo-sleep-test", "simple-blender-render"}, names(library)); diff != "" {
+	if diff := cmp.Diff([]string{"blender-script-array", "echo-sleep-test", "simple-blender-render"}, names(library)); diff != "" {
 		t.Fatalf("job types (-want +got):\n%s", diff)
 	}
 	render, err := library.Get("simple-blender-render")
@@ -163,7 +163,7 @@ func TestBrokenScriptSpoilsOnlyItself(t *testing.T) {
 				options.TimeLimit = briefly
 			}
 			library := loadWith(t, options)
-			if diff := cmp.Diff([]string{"echo-sleep-test", "good", "simple-blender-render"}, names(library)); diff != "" {
+			if diff := cmp.Diff([]string{"blender-script-array", "echo-sleep-test", "good", "simple-blender-render"}, names(library)); diff != "" {
 				t.Errorf("job types (-want +got):\n%s", diff)
 			}
 			for _, get := range []func() error{
@@ -194,7 +194,7 @@ func TestFolderReplacesBuiltin(t *testing.T) {
 	if found.Label != "Mine" {
 		t.Errorf("label is %q", found.Label)
 	}
-	if diff := cmp.Diff([]string{"echo-sleep-test", "simple-blender-render"}, names(library)); diff != "" {
+	if diff := cmp.Diff([]string{"blender-script-array", "echo-sleep-test", "simple-blender-render"}, names(library)); diff != "" {
 		t.Errorf("job types (-want +got):\n%s", diff)
 	}
 }
@@ -204,7 +204,7 @@ func TestTwoScriptsWithOneName(t *testing.T) {
 	if _, err := library.Get("a-b"); !errors.Is(err, jobtype.ErrBrokenJobType) || !strings.Contains(err.Error(), "rename one") {
 		t.Errorf("got %v", err)
 	}
-	if diff := cmp.Diff([]string{"echo-sleep-test", "simple-blender-render"}, names(library)); diff != "" {
+	if diff := cmp.Diff([]string{"blender-script-array", "echo-sleep-test", "simple-blender-render"}, names(library)); diff != "" {
 		t.Errorf("job types (-want +got):\n%s", diff)
 	}
 }
@@ -261,7 +261,7 @@ func TestUnreadableFilesSpoilOnlyThemselves(t *testing.T) {
 		},
 	}
 	library := loadWith(t, jobtype.Options{Scripts: scripts})
-	if diff := cmp.Diff([]string{"echo-sleep-test", "good", "simple-blender-render"}, names(library)); diff != "" {
+	if diff := cmp.Diff([]string{"blender-script-array", "echo-sleep-test", "good", "simple-blender-render"}, names(library)); diff != "" {
 		t.Errorf("job types (-want +got):\n%s", diff)
 	}
 	for name, want := range map[string]struct {

@@ -130,6 +130,11 @@ export function outputAddress(jobId: string, path: string): string {
   return `/api/v3/jobs/${encodeURIComponent(jobId)}/output?path=${encodeURIComponent(path)}`;
 }
 
+/** Address of a zip of all outputs and logs of a job, for a link. */
+export function archiveAddress(jobId: string): string {
+  return `/api/v3/jobs/${encodeURIComponent(jobId)}/outputs.zip`;
+}
+
 export const readTask = (id: string, signal: AbortSignal) =>
   body(client.GET("/api/v3/tasks/{task_id}", { params: { path: { task_id: id } }, signal }));
 

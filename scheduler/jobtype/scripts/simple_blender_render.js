@@ -83,7 +83,7 @@ function addPreviewTask(job, renderDir, renderTasks) {
     const extension = isExr ? ".jpg" : job.settings.image_file_extension;
     if (!fps || !extension || (isExr && !has_previews)) return;
 
-    const stem = path.stem(blendfile).replace(/\.flamenco$/, "");
+    const stem = path.stem(blendfile).replace(/\.(flamenco|hayloft-[0-9a-f]{8})$/, "");
     const task = author.Task("preview-video", "ffmpeg");
     task.addCommand(author.Command("frames-to-video", {
         exe: "ffmpeg",

@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks";
-import { type JobOutput, outputAddress, readOutputs } from "../api";
+import { archiveAddress, type JobOutput, outputAddress, readOutputs } from "../api";
 import { useLive } from "../lib/farm";
 import { formatSize, plural } from "../lib/format";
 import { pure } from "../lib/pure";
@@ -30,7 +30,10 @@ export function Outputs({ jobId }: { jobId: string }) {
   return (
     <>
       <p class="note">
-        {plural(all.length, "file")}, {formatSize(bytes)}
+        {plural(all.length, "file")}, {formatSize(bytes)}.{" "}
+        <a href={archiveAddress(jobId)} download>
+          All as a zip, with the logs
+        </a>
       </p>
       <table>
         <caption class="unseen">Files that this job produced</caption>

@@ -21,6 +21,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v3/downloads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Programs and the Blender add-on that the manager hands out */
+        get: operations["getDownloads"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v3/status": {
         parameters: {
             query?: never;
@@ -474,6 +491,50 @@ export interface paths {
         };
         /** The bytes of one output; takes `Range` */
         get: operations["getJobOutput"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v3/jobs/{job_id}/outputs.zip": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: components["parameters"]["job_id"];
+            };
+            cookie?: never;
+        };
+        /**
+         * All outputs and logs of the job as one zip
+         * @description It has a folder for each task, with the task's outputs and its log as log.txt. It is made while it is sent. Outputs that are gone are named in missing.txt.
+         */
+        get: operations["getJobArchive"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v3/jobs/{job_id}/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: components["parameters"]["job_id"];
+            };
+            cookie?: never;
+        };
+        /**
+         * Files of the job's checkout
+         * @description With their digests, so that the same directory can be laid out elsewhere. A job without a checkout is 404.
+         */
+        get: operations["listJobFiles"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1259,6 +1320,35 @@ export interface components {
          * @enum {string}
          */
         ErrorReason: "not-found" | "blob-not-found" | "invalid" | "too-large" | "length-required" | "unsupported-media-type" | "not-awake" | "not-owner" | "already-exists" | "transition-refused" | "unauthorized" | "busy" | "no-space" | "cannot-restart" | "queue-full" | "etag-mismatch" | "compile-failed" | "broken-job-type" | "time-limit" | "bad-setting" | "unknown-job-type" | "bad-digest" | "size-mismatch" | "digest-mismatch" | "bad-path" | "bad-manifest" | "missing-blobs" | "stopping" | "shaman-off" | "no-match" | "not-supported" | "unknown-base" | "no-session" | "lane-busy" | "wrong-offset" | "bad-recipe" | "bad-frames" | "stalled" | "internal";
+        Downloads: {
+            files: components["schemas"]["Download"][];
+            addon?: components["schemas"]["AddonDownload"];
+        };
+        Download: {
+            name: string;
+            /** @description linux, darwin or windows */
+            os: string;
+            /** @description amd64 or arm64 */
+            arch: string;
+            /**
+             * Format: int64
+             * @description Bytes
+             */
+            size: number;
+            sha256: string;
+            /** @description On this manager */
+            url: string;
+        };
+        AddonDownload: {
+            /**
+             * Format: int64
+             * @description Bytes
+             */
+            size: number;
+            sha256: string;
+            /** @description On this manager */
+            url: string;
+        };
         FlamencoVersion: {
             version: string;
             shortversion: string;
@@ -1487,6 +1577,11 @@ export interface components {
         };
         JobOutputs: {
             outputs: components["schemas"]["JobOutput"][];
+        };
+        JobFiles: {
+            /** @description Name of the checkout, below the folder of the variable `jobs` */
+            checkout: string;
+            files: components["schemas"]["ShamanFileSpec"][];
         };
         JobOutput: {
             /** @description Path below the job's output directory, with forward slashes */
@@ -2010,6 +2105,27 @@ export interface operations {
                     "application/json": components["schemas"]["FlamencoVersion"];
                 };
             };
+        };
+    };
+    getDownloads: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Programs by name */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Downloads"];
+                };
+            };
+            default: components["responses"]["Error"];
         };
     };
     getFarmStatus: {
@@ -2770,6 +2886,52 @@ export interface operations {
                 };
                 content: {
                     "text/plain": string;
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    getJobArchive: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: components["parameters"]["job_id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The archive */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zip": string;
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    listJobFiles: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: components["parameters"]["job_id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Files */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobFiles"];
                 };
             };
             default: components["responses"]["Error"];

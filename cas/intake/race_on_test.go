@@ -1,0 +1,6 @@
+//go:build race
+
+package intake_test
+
+// The race detector makes each draw several times as slow, and finds what it is for in a few.
+const mostDraws = "20"
