@@ -102,12 +102,12 @@ soak: ## 500 simulated Flamenco workers at their own pace for two minutes
 
 .PHONY: bench
 bench: ## all measurements, with ratios to what the machine can do
-	@.ci/setup build
+	@.ci/setup demo
 	go run ./bench
 
 .PHONY: bench-quick
 bench-quick: ## the same in small, in under three minutes
-	@.ci/setup build
+	@.ci/setup demo
 	go run ./bench -quick
 
 ##@ Make again
