@@ -68,13 +68,9 @@ func (a *app) planCommand() *cobra.Command {
 }
 
 func (a *app) plan(ctx context.Context, s submission, target string) error {
-	limits, err := s.limits.Options()
+	c, err := s.dial()
 	if err != nil {
 		return err
-	}
-	c, err := client.New(s.manager, software(), limits...)
-	if err != nil {
-		return cli.Usage("--manager: %w", err)
 	}
 	defer c.Close()
 	target, remove, err := a.localProject(ctx, &s, target)

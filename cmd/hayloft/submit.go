@@ -104,15 +104,24 @@ func (s *submission) flags(cmd *cobra.Command) {
 	s.limits.Add(f)
 }
 
-func (a *app) submit(ctx context.Context, s submission, target string) error {
-	start := time.Now()
+// dial makes the client of the manager, within the limits of speed.
+func (s *submission) dial() (*client.Client, error) {
 	limits, err := s.limits.Options()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	c, err := client.New(s.manager, software(), limits...)
 	if err != nil {
-		return cli.Usage("--manager: %w", err)
+		return nil, cli.Usage("--manager: %w", err)
+	}
+	return c, nil
+}
+
+func (a *app) submit(ctx context.Context, s submission, target string) error {
+	start := time.Now()
+	c, err := s.dial()
+	if err != nil {
+		return err
 	}
 	defer c.Close()
 	target, remove, err := a.localProject(ctx, &s, target)
