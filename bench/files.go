@@ -240,7 +240,7 @@ func measureManyBack(ctx context.Context, b *bench) (rows []Row, err error) {
 	}
 	name := fmt.Sprintf("%s files, cas checkout from file://, ", number(float64(files)))
 	return []Row{
-		Row{Work: name + "as copies", Figure: float64(files) / copied.Seconds, Unit: "files/s"},
+		{Work: name + "as copies", Figure: float64(files) / copied.Seconds, Unit: "files/s"},
 		Row{Work: name + "as links, the first one", Figure: ours[0], Unit: "files/s"}.against("plain links", slices.Max(plain)),
 		Row{Work: name + "as links, best of those after it", Figure: slices.Max(ours[1:]), Unit: "files/s"}.
 			against("plain links", slices.Max(plain)).aim(ratioAtLeast(aimCheckout)),

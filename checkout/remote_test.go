@@ -53,7 +53,7 @@ func (r *remote) send(data []byte) ([]byte, error) {
 func (r *remote) split(ctx context.Context, d cas.Digest, emit func(chunk.Piece) error) (chunk.Recipe, error) {
 	content, err := os.ReadFile(r.Path(d))
 	if err != nil || r.uncut {
-		return chunk.Recipe{}, fmt.Errorf("recipe of %s: %w: %v", d, cas.ErrNotFound, err)
+		return chunk.Recipe{}, fmt.Errorf("recipe of %s: %w: %w", d, cas.ErrNotFound, err)
 	}
 	return chunk.Split(ctx, bytes.NewReader(content), int64(len(content)), emit)
 }

@@ -78,6 +78,6 @@ func listWhole(file io.ReaderAt, size, known int64) (listing, error) {
 		}
 		return nil
 	}
-	_, err := walk(file, list.end, size, damaged, func(_ int64, e entry) error { add(e); return nil })
+	err := walk(file, list.end, size, damaged, func(_ int64, e entry) error { add(e); return nil })
 	return list, err
 }

@@ -102,8 +102,7 @@ func (d *Dir) eachIn(file *os.File, number uint64, after Place, told damage, vis
 	if after.Pack == number {
 		start = max(start, after.Offset+after.Length)
 	}
-	_, err = walk(file, start, info.Size(), told, func(_ int64, e entry) error { return visit(e) })
-	return err
+	return walk(file, start, info.Size(), told, func(_ int64, e entry) error { return visit(e) })
 }
 
 // errUnborn: the pack has not got its magic yet, or lost it in a power cut together with all that it held.
@@ -132,14 +131,14 @@ func checkMagic(file io.ReaderAt) error {
 }
 
 // walk reads the frames of a pack from start to size, checks them, and visits those that are whole, each with the number
-// of damaged bytes before it. It returns the end of the last whole frame.
-func walk(file io.ReaderAt, start, size int64, told damage, visit func(gap int64, e entry) error) (int64, error) {
+// of damaged bytes before it.
+func walk(file io.ReaderAt, start, size int64, told damage, visit func(gap int64, e entry) error) error {
 	end := start
 	frames := NewReader(io.NewSectionReader(file, start, size-start))
 	for at := start; ; {
 		h, err := frames.read()
 		if err == io.EOF {
-			return end, nil
+			return nil
 		}
 		e := entry{offset: at, length: size - at}
 		sound := err == nil
@@ -147,7 +146,7 @@ func walk(file io.ReaderAt, start, size int64, told damage, visit func(gap int64
 			e = entry{offset: at, length: int64(len(frames.encoded)), kind: h.kind, items: h.items}
 			_, err = frames.open(h)
 		} else if !isTorn(err) {
-			return end, err
+			return err
 		}
 		switch {
 		case err == nil:
@@ -159,7 +158,7 @@ func walk(file io.ReaderAt, start, size int64, told damage, visit func(gap int64
 			err = nil
 		}
 		if err != nil || !sound {
-			return end, err
+			return err
 		}
 		at += e.length
 	}

@@ -400,7 +400,7 @@ func (m *manager) watchFolder(ctx context.Context) error {
 	}
 	err := dropfolder.Run(ctx, *m.dropped)
 	if ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // The manager is ending; nobody is left to be told.
 	}
 	return err
 }
