@@ -43,7 +43,7 @@ func (s *Server) GetRecipe(ctx context.Context, r gen.GetRecipeRequestObject) (g
 	if err != nil {
 		return nil, err
 	}
-	leave, err := s.beginRead(ctx)
+	leave, err := occupy(ctx, s.reads)
 	if err != nil {
 		return nil, err
 	}
@@ -99,16 +99,6 @@ func (b recipeBody) VisitGetRecipeResponse(w http.ResponseWriter) error {
 	})
 }
 
-// beginRead waits until one more may read frames. The caller calls leave at the end.
-func (s *Server) beginRead(ctx context.Context) (leave func(), err error) {
-	select {
-	case s.reads <- struct{}{}:
-		return func() { <-s.reads }, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
 // ReadChunks gives the bytes of some chunks of a blob.
 func (s *Server) ReadChunks(ctx context.Context, r gen.ReadChunksRequestObject) (gen.ReadChunksResponseObject, error) {
 	digest, err := cas.ParseDigest(r.Digest)
@@ -119,7 +109,7 @@ func (s *Server) ReadChunks(ctx context.Context, r gen.ReadChunksRequestObject) 
 	if err != nil {
 		return nil, fmt.Errorf("read which chunks are wanted: %w", err)
 	}
-	leave, err := s.beginRead(ctx)
+	leave, err := occupy(ctx, s.reads)
 	if err != nil {
 		return nil, err
 	}
@@ -189,7 +179,7 @@ func (s *Server) ReadFiles(ctx context.Context, r gen.ReadFilesRequestObject) (g
 	if err != nil {
 		return nil, err
 	}
-	leave, err := s.beginRead(ctx)
+	leave, err := occupy(ctx, s.reads)
 	if err != nil {
 		return nil, err
 	}

@@ -73,11 +73,11 @@ func (s *Server) AskLacking(ctx context.Context, r gen.AskLackingRequestObject) 
 	}, nil
 }
 
-// enter waits until one more body may come in. The caller calls leave when it is in.
-func (s *Server) enter(ctx context.Context) (leave func(), err error) {
+// occupy waits for one of a bounded number of places. The caller calls leave at the end.
+func occupy(ctx context.Context, places chan struct{}) (leave func(), err error) {
 	select {
-	case s.uploads <- struct{}{}:
-		return func() { <-s.uploads }, nil
+	case places <- struct{}{}:
+		return func() { <-places }, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -85,7 +85,7 @@ func (s *Server) enter(ctx context.Context) (leave func(), err error) {
 
 // StoreFiles takes many small files in. The answer 200 means that they are on stable storage.
 func (s *Server) StoreFiles(ctx context.Context, r gen.StoreFilesRequestObject) (gen.StoreFilesResponseObject, error) {
-	leave, err := s.enter(ctx)
+	leave, err := occupy(ctx, s.uploads)
 	if err != nil {
 		return nil, err
 	}
@@ -163,7 +163,7 @@ func (s *Server) AppendToUpload(ctx context.Context, r gen.AppendToUploadRequest
 	if err != nil {
 		return nil, err
 	}
-	leave, err := s.enter(ctx)
+	leave, err := occupy(ctx, s.uploads)
 	if err != nil {
 		return nil, err
 	}

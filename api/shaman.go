@@ -163,7 +163,7 @@ func (s *Server) receive(ctx context.Context, blob cas.Blob, body io.Reader) err
 	if length >= 0 && length != blob.Size {
 		return fmt.Errorf("%w: the body has %d bytes", cas.ErrSizeMismatch, length)
 	}
-	leave, err := s.enter(ctx)
+	leave, err := occupy(ctx, s.uploads)
 	if err != nil {
 		return err
 	}
