@@ -223,6 +223,7 @@ func (a *Assembly) enter() error {
 		return ErrAssembling
 	case assemblyEnded:
 		return fmt.Errorf("the assembly is %w", cas.ErrClosed)
+	case assemblyOpen:
 	}
 	a.putting.Add(1)
 	return nil
@@ -314,11 +315,11 @@ func (a *Assembly) turn(from, to assemblyState) error {
 		a.state = to
 	}
 	a.mu.Unlock()
-	switch {
-	case state == from:
+	switch state {
+	case from:
 		a.putting.Wait()
 		return nil
-	case state == assemblyEnded:
+	case assemblyEnded:
 		return fmt.Errorf("the assembly is %w", cas.ErrClosed)
 	default:
 		return ErrAssembling

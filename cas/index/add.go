@@ -73,6 +73,7 @@ func (a *adding) all(ctx context.Context, additions []Addition) (err error) {
 			if err := a.recipe(ctx, addition); err != nil {
 				return err
 			}
+		case pack.ChunkKind: // Its recipe tells where it lies.
 		}
 		if addition.Place.Compare(a.state.position) > 0 {
 			a.state.position = addition.Place
@@ -114,11 +115,13 @@ func (a *adding) blobs(ctx context.Context, rows []blobRow) error {
 	if err != nil {
 		return err
 	}
+	defer insert.Close()
 	move, err := a.tx.PrepareContext(ctx, `UPDATE blobs SET pack = ?2, offset = ?3, length = ?4, item = ?5, size = ?6
 		WHERE digest = ?1`)
 	if err != nil {
 		return err
 	}
+	defer move.Close()
 	for _, r := range rows {
 		args := []any{r.ID[:], r.place.Pack, r.place.Offset, r.place.Length, r.item, r.Length}
 		fresh, err := affects(insert.ExecContext(ctx, args...))
@@ -205,6 +208,7 @@ func (a *adding) chunks(ctx context.Context, number int64, recipe *chunk.Recipe)
 	if err != nil {
 		return err
 	}
+	defer insert.Close()
 	var damaged bool
 	if err := a.tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM recipes WHERE damaged)`).Scan(&damaged); err != nil {
 		return err

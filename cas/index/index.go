@@ -87,7 +87,7 @@ func openReadOnly(path, settings string) (*Index, error) {
 	}
 	x := &Index{path: path, read: db}
 	var application, version int
-	err = db.QueryRow(`SELECT (SELECT application_id FROM pragma_application_id),
+	err = db.QueryRowContext(context.Background(), `SELECT (SELECT application_id FROM pragma_application_id),
 		(SELECT user_version FROM pragma_user_version)`).Scan(&application, &version)
 	if err == nil {
 		err = check(application, version)

@@ -112,6 +112,7 @@ func (t *table) settle(s *session, f fate, now time.Duration) {
 		t.noteLeft(s.blob, now)
 	case ended:
 		t.end(s.id, s.blob)
+	case stayOpen, gone:
 	}
 	s.letGo()
 }
