@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"sync"
 )
 
 // Size of a SHA-256 digest in bytes.
@@ -65,10 +66,15 @@ func SumHash(h hash.Hash) Digest {
 	return d
 }
 
+// sumBuffers are reused: for many small files, making room to read into would cost more than the hash.
+var sumBuffers = sync.Pool{New: func() any { return new([64 << 10]byte) }}
+
 // SumReader reads to the end and gives the blob that the bytes are.
 func SumReader(r io.Reader) (Blob, error) {
+	buffer := sumBuffers.Get().(*[64 << 10]byte)
+	defer sumBuffers.Put(buffer)
 	sum := sha256.New()
-	n, err := io.Copy(sum, r)
+	n, err := io.CopyBuffer(sum, r, buffer[:])
 	return Blob{Digest: SumHash(sum), Size: n}, err
 }
 
