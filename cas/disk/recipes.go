@@ -102,6 +102,23 @@ func (s *Store) keepRecipe(ctx context.Context, recipe chunk.Recipe) (stored int
 	return s.packer.put(ctx, &job)
 }
 
+// LackingChunks tells for each chunk of a recipe, in the order of [chunk.Recipe.Chunks], whether no blob here has it.
+func (v *View) LackingChunks(ctx context.Context, recipe chunk.Recipe) ([]bool, error) {
+	ids := make([]chunk.ID, 0, recipe.Len())
+	for c := range recipe.Chunks() {
+		ids = append(ids, c.ID)
+	}
+	seeds, err := v.FindChunks(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	lacking := make([]bool, len(ids))
+	for i := range seeds {
+		lacking[i] = seeds[i].Blob.Digest.IsZero()
+	}
+	return lacking, nil
+}
+
 // FindChunks tells for each id where its bytes can be had; the zero Seed: nowhere. Seeds are blobs that are stored whole;
 // that their bytes are still right shows when what is made of them has its SHA-256.
 func (v *View) FindChunks(ctx context.Context, ids []chunk.ID) ([]Seed, error) {

@@ -132,7 +132,7 @@ func (a fullAssembly) Put(ctx context.Context, frame pack.Frame) error {
 
 func (a fullAssembly) Commit(ctx context.Context) error {
 	if err := a.disk.full("commit"); err != nil {
-		return errors.Join(err, a.Assembly.Close()) // as the real one does
+		return errors.Join(err, a.Close()) // as the real one does
 	}
 	return a.Assembly.Commit(ctx)
 }

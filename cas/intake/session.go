@@ -50,6 +50,48 @@ func (i *Intake) Begin(ctx context.Context, encoded []byte) (Session, error) {
 	return session, nil
 }
 
+// Ask tells what [Intake.Begin] would, and begins nothing. Work of an earlier process that nobody has taken up counts as
+// lacking.
+func (i *Intake) Ask(ctx context.Context, encoded []byte) (Session, error) {
+	recipe, err := i.decode(ctx, encoded)
+	if err != nil {
+		return Session{}, fmt.Errorf("ask what an upload would lack: %w", err)
+	}
+	session, err := i.ask(ctx, recipe)
+	if err != nil {
+		return Session{}, fmt.Errorf("ask what the upload of %v would lack: %w", recipe.Blob(), err)
+	}
+	return session, nil
+}
+
+func (i *Intake) ask(ctx context.Context, recipe chunk.Recipe) (Session, error) {
+	if err := i.bounded(recipe); err != nil {
+		return Session{}, err
+	}
+	asked := Session{ID: SessionID{recipe: recipe.ID()}, Blob: recipe.Blob()}
+	var err error
+	if asked.Stored, err = i.stored(ctx, asked.Blob); asked.Stored || err != nil {
+		return asked, err
+	}
+	open, err := i.Session(ctx, asked.ID)
+	if err == nil && !open.Stored {
+		return open, nil
+	}
+	if err != nil && !errors.Is(err, ErrNoSession) {
+		return Session{}, err
+	}
+	asked.Lacking, err = i.depot.LackingChunks(ctx, recipe)
+	return asked, err
+}
+
+// bounded refuses a recipe of too many chunks.
+func (i *Intake) bounded(recipe chunk.Recipe) error {
+	if recipe.Len() > i.config.MaxChunks {
+		return fmt.Errorf("%w: %d chunks, where %d are the most; upload the blob whole", ErrTooLarge, recipe.Len(), i.config.MaxChunks)
+	}
+	return nil
+}
+
 // deltaVersion is the first byte of a delta; see package chunk.
 const deltaVersion = 0x81
 
@@ -83,9 +125,8 @@ var errAgain = errors.New("look again")
 
 func (i *Intake) begin(ctx context.Context, recipe chunk.Recipe) (Session, error) {
 	id := SessionID{recipe: recipe.ID()}
-	if recipe.Len() > i.config.MaxChunks {
-		return Session{}, fmt.Errorf("%w: %d chunks, where %d are the most; upload the blob whole",
-			ErrTooLarge, recipe.Len(), i.config.MaxChunks)
+	if err := i.bounded(recipe); err != nil {
+		return Session{}, err
 	}
 	for {
 		stored, err := i.stored(ctx, recipe.Blob())

@@ -22,10 +22,12 @@ type Files interface {
 	PutFrames(ctx context.Context, frames []pack.Frame) error
 }
 
-// Recipes finds the recipes of stored blobs.
+// Recipes knows the recipes of stored blobs, and so their chunks.
 type Recipes interface {
 	// RecipeByID gives the recipe with that id, or an error that is cas.ErrNotFound.
 	RecipeByID(ctx context.Context, id chunk.ID) (chunk.Recipe, error)
+	// LackingChunks tells for each chunk of a recipe, in the order of its Chunks, whether no stored blob has it.
+	LackingChunks(ctx context.Context, recipe chunk.Recipe) ([]bool, error)
 }
 
 // Assembler keeps blobs that are put together out of order.

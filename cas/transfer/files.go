@@ -99,6 +99,7 @@ func (s *Sender) sendBody(files []*offer) error {
 		return s.refused(files, err)
 	}
 	s.ledger.move(size, 0)
+	s.ledger.fresh(size)
 	s.ledger.send(blobs, int64(len(body.bytes)))
 	for _, o := range files {
 		s.room.Release(o.weight)

@@ -33,6 +33,13 @@ func (l *ledger) travel(n int) {
 	l.report.BytesTravelled += int64(n)
 }
 
+// fresh counts bytes that the store had in no file.
+func (l *ledger) fresh(n int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.report.BytesNew += n
+}
+
 // send counts blobs that were lacking and are stored, in so many bytes.
 func (l *ledger) send(blobs []cas.Blob, stored int64) {
 	l.mu.Lock()

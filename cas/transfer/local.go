@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"hayloft/cas"
+	"hayloft/cas/chunk"
 	"hayloft/cas/intake"
 )
 
@@ -25,6 +26,11 @@ func (l local) SendFiles(ctx context.Context, frames []byte) error {
 
 func (l local) Begin(ctx context.Context, encoded []byte) (Session, error) {
 	session, err := l.to.Begin(ctx, encoded)
+	return sessionOf(session), meaning(err)
+}
+
+func (l local) Ask(ctx context.Context, encoded []byte) (Session, error) {
+	session, err := l.to.Ask(ctx, encoded)
 	return sessionOf(session), meaning(err)
 }
 
@@ -89,10 +95,29 @@ func meaning(err error) error {
 	}
 }
 
-// In asks a store of this process, for [Plan]; it need not be open for writing.
-func In(s cas.Stater) Asker { return held{s} }
+// ChunkStater is a store of this process that can be asked.
+type ChunkStater interface {
+	cas.Stater
+	// LackingChunks tells for each chunk of a recipe, in the order of its Chunks, whether the store lacks it.
+	LackingChunks(ctx context.Context, recipe chunk.Recipe) ([]bool, error)
+}
 
-type held struct{ cas.Stater }
+// In asks a store of this process, for [Plan]; it need not be open for writing.
+func In(s ChunkStater) ChunkAsker { return held{s} }
+
+type held struct{ ChunkStater }
+
+func (h held) Ask(ctx context.Context, encoded []byte) (Session, error) {
+	if _, err := chunk.DeltaBase(encoded); err == nil {
+		return Session{}, ErrUnknownBase // The recipe in full travels nowhere.
+	}
+	recipe, err := chunk.DecodeRecipe(encoded)
+	if err != nil {
+		return Session{}, err
+	}
+	lacking, err := h.LackingChunks(ctx, recipe)
+	return Session{Blob: recipe.Blob(), Lacking: lacking}, err
+}
 
 func (h held) Lacking(ctx context.Context, blobs []cas.Blob) ([]bool, error) {
 	have := make(map[cas.Blob]bool, len(blobs))

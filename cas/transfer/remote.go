@@ -106,6 +106,7 @@ type Report struct {
 	Bytes          int64 // of these
 	BlobsSent      int   // that the store lacked, and has now
 	BytesSent      int64 // of these, as they are in files
+	BytesNew       int64 // of these, what the store had in no file: what has to travel, before it is compressed
 	BytesTravelled int64 // questions, recipes and frames as they were encoded; what surrounds them is not counted
 	BytesStored    int64 // that the store grew by: small blobs as they are packed, large ones whole
 }

@@ -274,36 +274,6 @@ func Send(ctx context.Context, to Remote, sources []Source, o Options) (Report, 
 	return report, cmp.Or(err, offerErr)
 }
 
-// Plan says what [Send] would send: BytesTravelled counts only the question.
-func Plan(ctx context.Context, asker Asker, sources []Source) (Report, error) {
-	var report Report
-	var asked []cas.Blob
-	seen := make(map[cas.Blob]bool, len(sources))
-	for _, source := range sources {
-		if seen[source.Blob] {
-			continue
-		}
-		seen[source.Blob] = true
-		report.Blobs, report.Bytes = report.Blobs+1, report.Bytes+source.Blob.Size
-		if !source.Known {
-			asked = append(asked, source.Blob)
-		}
-	}
-	for blobs := range slices.Chunk(asked, MaxAsked) {
-		report.BytesTravelled += int64(questionSize(len(blobs)))
-		lacking, err := ask(ctx, asker, blobs)
-		if err != nil {
-			return report, fmt.Errorf("ask which of %d files are lacking: %w", len(blobs), err)
-		}
-		for i, blob := range blobs {
-			if lacking[i] {
-				report.BlobsSent, report.BytesSent = report.BlobsSent+1, report.BytesSent+blob.Size
-			}
-		}
-	}
-	return report, nil
-}
-
 // passes tells whether a request that failed so may be made again after a pause.
 func passes(err error) bool {
 	return errors.Is(err, ErrUnavailable) || errors.Is(err, ErrLaneBusy) || errors.Is(err, ErrOffset)

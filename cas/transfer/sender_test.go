@@ -41,7 +41,7 @@ func TestSendProperty(t *testing.T) {
 			all = append(all, source)
 			want.Blobs, want.Bytes = want.Blobs+1, want.Bytes+source.Blob.Size
 			if len(stored) == 0 || stored[len(stored)-1].Blob != source.Blob {
-				want.BlobsSent, want.BytesSent = want.BlobsSent+1, want.BytesSent+source.Blob.Size
+				want.BlobsSent, want.BytesSent, want.BytesNew = want.BlobsSent+1, want.BytesSent+source.Blob.Size, want.BytesNew+source.Blob.Size
 				lacking[source.Blob] = true
 			}
 		}

@@ -82,6 +82,7 @@ func (u *upload) run(ctx context.Context) error {
 		return err
 	}
 	least := u.lackingBytes()
+	u.ledger.fresh(least)
 	for attempt := 0; !u.session.Stored; {
 		u.arrived(u.source.Blob.Size - u.lackingBytes())
 		failed, err := u.round(ctx)
@@ -111,7 +112,7 @@ func (u *upload) round(ctx context.Context) (failed, err error) {
 		var lacking []bool
 		if lacking, err = u.commit(ctx); err == nil && lacking != nil {
 			u.session.Lacking = lacking
-			return errStillLacking, u.check()
+			return errStillLacking, u.session.check(u.recipe)
 		}
 	}
 	if !errors.Is(err, ErrNoSession) {
@@ -120,28 +121,21 @@ func (u *upload) round(ctx context.Context) (failed, err error) {
 	return err, u.begin(ctx)
 }
 
-// begin opens the session by a delta, if there is a base and that is shorter, or else by the recipe.
+// begin opens the session.
 func (u *upload) begin(ctx context.Context) error {
-	encoded, err := u.recipe.MarshalBinary()
-	if err != nil {
-		return err
-	}
-	short := encoded
-	if u.source.Base.Blob() != (cas.Blob{}) {
-		if delta := u.recipe.AppendDelta(nil, u.source.Base); len(delta) < len(encoded) {
-			short = delta
-		}
-	}
-	session, err := u.beginWith(ctx, short)
-	if errors.Is(err, ErrUnknownBase) {
-		u.source.Base = chunk.Recipe{}
+	var session Session
+	err := announce(u.recipe, u.source.Base, func(encoded []byte) (err error) {
 		session, err = u.beginWith(ctx, encoded)
-	}
+		if errors.Is(err, ErrUnknownBase) {
+			u.source.Base = chunk.Recipe{} // not worth another try
+		}
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("begin an upload: %w", err)
 	}
 	u.session, u.lanes = session, nil
-	return u.check()
+	return session.check(u.recipe)
 }
 
 func (u *upload) beginWith(ctx context.Context, encoded []byte) (session Session, err error) {
@@ -165,9 +159,9 @@ func (u *upload) commit(ctx context.Context) (lacking []bool, err error) {
 }
 
 // check refuses a session that does not fit the recipe.
-func (u *upload) check() error {
-	if n := u.recipe.Len(); !u.session.Stored && len(u.session.Lacking) != n {
-		return fmt.Errorf("the store answered for %d of %d chunks", len(u.session.Lacking), n)
+func (s Session) check(recipe chunk.Recipe) error {
+	if n := recipe.Len(); !s.Stored && len(s.Lacking) != n {
+		return fmt.Errorf("the store answered for %d of %d chunks", len(s.Lacking), n)
 	}
 	return nil
 }
