@@ -111,7 +111,7 @@ func parseOptions(args []string) (*options, error) {
 	o := &options{bench: bench{peer: os.Getenv("HAYLOFT_BENCH_FLAMENCO")}, print: os.Stdout}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.BoolVar(&o.quick, "quick", false, "measure in small: shorter, and no more than 50,000 queued tasks")
-	only := flags.String("only", "", "`pattern` of the suites to run: machine, dispatch, upload, checkout, submission, worker, deletion, project, scene, files, resume, peer")
+	only := flags.String("only", "", "`pattern` of the suites to run: machine, dispatch, upload, checkout, submission, worker, deletion, project, scene, trace, files, resume, peer")
 	flags.StringVar(&o.out, "out", filepath.Join("bench", "report"), "`folder` for the report")
 	flags.BoolVar(&o.asJSON, "json", false, "print the report as JSON instead of Markdown")
 	flags.StringVar(&o.dataDir, "dir", "", "`folder` on the disk to measure (default: the system's folder for temporary files)")

@@ -112,25 +112,34 @@ func (b *bench) oneScene(ctx context.Context, blender, dir string, kind sceneKin
 
 // makeScene gives a scene's versions, saved plain and compressed.
 func makeScene(ctx context.Context, blender, dir string, kind sceneKind) (plain, packed versions, err error) {
-	script := filepath.Join(dir, "scene.py")
-	if err := os.WriteFile(script, sceneScript, 0o666); err != nil {
-		return plain, packed, err
-	}
 	name := func(file string) string { return filepath.Join(dir, file+".blend") }
 	plain = versions{name("made"), name("first"), name("second")}
 	packed = versions{name("packed-made"), name("packed-first"), name("packed-second")}
-	for _, arguments := range [][]string{
-		{"make", kind.kind, strconv.Itoa(kind.count), plain.made, packed.made},
-		{"move", plain.made, plain.first, plain.second, "no"},
-		{"move", packed.made, packed.first, packed.second, "yes"},
-	} {
-		command := append([]string{blender, "-b", "--factory-startup", "--python-exit-code", "1", "--python", script, "--"}, arguments...)
-		out, _, err := runProgram(ctx, cleanEnvironment(dir), command...)
-		if err != nil {
-			return plain, packed, fmt.Errorf("%w\n%s", err, out[max(0, len(out)-600):])
-		}
+	if err := runSceneScript(ctx, blender, dir, "make", kind.kind, strconv.Itoa(kind.count), plain.made, packed.made); err != nil {
+		return plain, packed, err
 	}
-	return plain, packed, nil
+	if err := runSceneScript(ctx, blender, dir, "move", plain.made, plain.first, plain.second, "no"); err != nil {
+		return plain, packed, err
+	}
+	return plain, packed, runSceneScript(ctx, blender, dir, "move", packed.made, packed.first, packed.second, "yes")
+}
+
+func runSceneScript(ctx context.Context, blender, dir string, arguments ...string) error {
+	return runInBlender(ctx, blender, dir, "scene.py", sceneScript, arguments...)
+}
+
+// runInBlender lets Blender run a script, with a folder as its home.
+func runInBlender(ctx context.Context, blender, dir, name string, script []byte, arguments ...string) error {
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path, script, 0o666); err != nil {
+		return err
+	}
+	command := append([]string{blender, "-b", "--factory-startup", "--python-exit-code", "1", "--python", path, "--"}, arguments...)
+	out, _, err := runProgram(ctx, cleanEnvironment(dir), command...)
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, out[max(0, len(out)-600):])
+	}
+	return nil
 }
 
 // sendVersions syncs a folder to a manager of its own with the versions of a scene one after the other. It gives the

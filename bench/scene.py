@@ -1,7 +1,7 @@
 """Makes and changes scenes for the benchmark. Blender runs it: blender -b --python scene.py -- COMMAND ARGUMENT...
 
-make meshes|structure COUNT PLAIN COMPRESSED    a new scene, saved twice
-move SCENE FIRST SECOND yes|no                  moves one object and saves, twice in the same Blender; compressed or not
+make meshes|structure|set COUNT PLAIN COMPRESSED    a new scene, saved twice
+move SCENE FIRST SECOND yes|no                      moves one object and saves, twice in the same Blender; compressed or not
 """
 import array
 import random
@@ -78,9 +78,42 @@ def make_structure(count, source):
             link(marker)
 
 
+def painted(number):
+    """A material that shows an image, which is a file beside the scene."""
+    image = bpy.data.images.new(f"picture {number}", 8, 8)
+    image.filepath_raw, image.source = f"//textures/picture {number}.png", "FILE"
+    material = bpy.data.materials.new(f"paint {number}")
+    material.use_nodes = True
+    nodes = material.node_tree.nodes
+    node = nodes.new("ShaderNodeTexImage")
+    node.image = image
+    material.node_tree.links.new(node.outputs["Color"], nodes["Principled BSDF"].inputs["Base Color"])
+    return material
+
+
+def make_set(count, source):
+    """A film set: large meshes of 12 MB or so, and for each 200 objects with notes that share 20 small ones and 8 images."""
+    large = grid("large", 300)
+    for number in range(count):
+        mesh = large.copy()
+        shake(mesh, source)
+        link(bpy.data.objects.new(f"statue {number}", mesh))
+        paints = [painted(8 * number + each) for each in range(8)]
+        props = [grid(f"prop {number} {each}", 12) for each in range(20)]
+        for each, prop in enumerate(props):
+            shake(prop, source)
+            prop.materials.append(paints[each % len(paints)])
+        mesh.materials.append(paints[0])
+        for twin in range(200):
+            prop = bpy.data.objects.new(f"prop {number} {twin}", props[twin % len(props)])
+            prop.location = (number, twin, 0)
+            note(prop, number, source)
+            link(prop)
+
+
 def make(kind, count, plain, compressed):
     bpy.ops.wm.read_factory_settings(use_empty=True)
-    {"meshes": make_meshes, "structure": make_structure}[kind](int(count), random.Random(1))
+    {"meshes": make_meshes, "structure": make_structure, "set": make_set}[kind](int(count), random.Random(1))
     save(plain, False)
     save(compressed, True)
 

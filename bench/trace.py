@@ -11,8 +11,8 @@ def empty():
     bpy.ops.wm.read_factory_settings(use_empty=True)
 
 
-def save(path):
-    bpy.ops.wm.save_as_mainfile(filepath=path)
+def save(path, compress=False):
+    bpy.ops.wm.save_as_mainfile(filepath=path, compress=compress)
 
 
 def link(path, name):
@@ -29,7 +29,7 @@ def picture(path):
     bpy.data.images.remove(image)
 
 
-def small(folder):
+def small(folder, compress):
     picture(os.path.join(folder, "wood.png"))
     empty()
     image = bpy.data.images.load(os.path.join(folder, "wood.png"))
@@ -42,15 +42,15 @@ def small(folder):
     bpy.context.scene.collection.objects.link(bpy.data.objects.new("prop", mesh))
     save(os.path.join(folder, "prop.blend"))
     bpy.ops.file.make_paths_relative()
-    bpy.ops.wm.save_mainfile()
+    save(os.path.join(folder, "prop.blend"), compress)
     empty()
     link(os.path.join(folder, "prop.blend"), "prop")
     bpy.context.scene.collection.objects.link(bpy.data.objects.new("set", None))
-    save(os.path.join(folder, "set.blend"))
+    save(os.path.join(folder, "set.blend"), compress)
     empty()
     link(os.path.join(folder, "set.blend"), "set")
     link(os.path.join(folder, "prop.blend"), "prop")
-    save(os.path.join(folder, "shot.blend"))
+    save(os.path.join(folder, "shot.blend"), compress)
 
 
 def many(folder, count):
@@ -69,7 +69,7 @@ def many(folder, count):
 
 what, folder, count = sys.argv[sys.argv.index("--") + 1 :]
 os.makedirs(folder)
-if what == "small":
-    small(folder)
-else:
+if what == "many":
     many(folder, int(count))
+else:
+    small(folder, what == "small-zstd")

@@ -43,7 +43,8 @@ func (b Block) Data() ([]byte, error) {
 	if e.size > maxRead {
 		return nil, tooLarge("block %q has %d bytes", b.Code(), e.size)
 	}
-	return b.slice(0, e.size)
+	data, err := b.slice(0, e.size)
+	return bytes.Clone(data), err
 }
 
 // Reader reads the block from its begin.
@@ -51,8 +52,11 @@ func (b Block) Reader() io.Reader {
 	return io.NewSectionReader(b.file.content, b.entry().at, b.entry().size)
 }
 
-// slice reads n bytes of the block, from its byte at on.
+// slice reads n bytes of the block, from its byte at on. They stay as they are, and nobody may change them.
 func (b Block) slice(at, n int64) ([]byte, error) {
+	if kept, ok := b.file.window.find(b.entry().at+at, n); ok {
+		return kept, nil
+	}
 	raw, err := b.file.window.read(b.entry().at+at, n)
 	if err != nil {
 		return nil, err

@@ -12,7 +12,7 @@ func findOcean(r *reach, s Struct) error {
 		return nil
 	}
 	f := one(s, "ocean cache", "cachepath", true)
-	f.shape = shapeFolder
+	f.shape, f.numbered = shapeFolder, oceanFiles(s)
 	return r.found(f)
 }
 
@@ -22,7 +22,7 @@ const fluidBaked = 1 << 1 // FluidDomainSettings.cache_flag
 func findFluid(r *reach, s Struct) error {
 	r.t.features["fluid"] = true
 	f := one(s, "fluid cache", "cache_directory", s.Int("cache_flag")&fluidBaked != 0)
-	f.shape = shapeFolder
+	f.shape, f.numbered = shapeFolder, fluidFiles(s)
 	return r.found(f)
 }
 
@@ -62,6 +62,7 @@ func findPointCache(r *reach, s Struct) error {
 	case flag&cacheExternal != 0:
 		f.dir, f.name = s.Text("path"), name
 		f.place, f.namePlace = placeOf(s, "path"), placeOf(s, "name")
+		f.unnamed = s.Text("name") == ""
 		if f.dir == "" {
 			return nil
 		}
@@ -141,11 +142,5 @@ func markInputs(r *reach, s Struct) error {
 	if err != nil || !ok {
 		return err
 	}
-	for input, err := range inputs.List("data.group") {
-		if err != nil {
-			return err
-		}
-		r.inputs[input.at] = true
-	}
-	return nil
+	return r.startFromGroup(s, "node_group", inputs, "data.group")
 }

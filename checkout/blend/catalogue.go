@@ -296,8 +296,8 @@ func (c *catalogue) findPointers() error {
 var geometry = map[string]bool{"MDeformVert": true, "MDisps": true, "GridPaintMask": true}
 
 func (s *structType) addPointers(m member, c *catalogue) error {
-	if m.code || geometry[s.name] || s.name == "ID" && runtimePointers[m.name] {
-		return nil
+	if m.code || geometry[s.name] || s.name == "ID" && runtimePointers[m.name] || s.name == "Library" && m.name == "parent" {
+		return nil // The parent of a library is another one that happened to be loaded before it.
 	}
 	var inside []pointerAt
 	switch {

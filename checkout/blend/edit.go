@@ -208,7 +208,7 @@ func writeFrames(ctx context.Context, w io.Writer, from *frames, edits []edit) e
 			return err
 		}
 		copied = frame.packedAt + frame.packedSize
-		plain, err := from.decode(index)
+		plain, err := from.get(index, frame.plainSize)
 		if err != nil {
 			return err
 		}

@@ -41,6 +41,7 @@ type content struct {
 	io.ReaderAt
 	size        int64
 	compression Compression
+	costly      bool // reading a place again may decode a frame again
 	close       func() error
 }
 
@@ -78,7 +79,7 @@ func unwrapGzip(r io.ReaderAt, size int64) (content, error) {
 func unwrapZstd(r io.ReaderAt, size int64) (content, error) {
 	frames, err := openFrames(r, size)
 	if err == nil {
-		return content{ReaderAt: frames, size: frames.size, compression: Zstd, close: frames.Close}, nil
+		return content{ReaderAt: frames, size: frames.size, compression: Zstd, costly: frames.size > maxCached || len(frames.list) > mostCached, close: frames.Close}, nil
 	}
 	if !errors.Is(err, errNoTable) {
 		return content{}, err
@@ -102,7 +103,7 @@ func drain(stream io.Reader, compression Compression) (content, error) {
 		return content{}, ErrNotBlend // A bomb that is no .blend file never reaches the disk.
 	}
 	if len(memory) < maxInMemory {
-		return content{bytes.NewReader(memory), int64(len(memory)), compression, nothingToClose}, nil
+		return content{ReaderAt: bytes.NewReader(memory), size: int64(len(memory)), compression: compression, close: nothingToClose}, nil
 	}
 	return spill(io.MultiReader(bytes.NewReader(memory), stream), compression)
 }
@@ -125,5 +126,5 @@ func spill(stream io.Reader, compression Compression) (content, error) {
 	if err != nil {
 		return content{}, errors.Join(err, discard())
 	}
-	return content{file, n, compression, discard}, nil
+	return content{ReaderAt: file, size: n, compression: compression, close: discard}, nil
 }

@@ -18,7 +18,7 @@ func seeScene(r *reach, s Struct) error {
 		return nil
 	}
 	r.t.features["engine:"+engine] = true
-	if strings.HasPrefix(engine, "BLENDER_EEVEE") || engine == "BLENDER_WORKBENCH" {
+	if strings.HasPrefix(engine, "BLENDER_EEVEE") || engine == "BLENDER_WORKBENCH" || engine == "HYDRA_STORM" {
 		r.t.features["gpu"] = true
 	}
 	if engine != "CYCLES" {

@@ -1,7 +1,6 @@
 package blend
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -19,6 +18,7 @@ type File struct {
 	order     binary.ByteOrder
 	blocks    []entry
 	byAddress []int32           // blocks that are no DATA, in ascending order of address
+	addresses []uint64          // of byAddress: nearly every pointer is looked for among them
 	scopes    map[int32][]int32 // by owner: its DATA blocks in ascending order of address; made when first asked for
 	catalogue *catalogue
 	window    window
@@ -82,7 +82,7 @@ func parse(r io.ReaderAt, size int64, known *catalogues) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &File{content: content, close: nothingToClose, scopes: map[int32][]int32{}, window: window{from: content, room: maxKept}}
+	f := &File{content: content, close: nothingToClose, scopes: map[int32][]int32{}, window: window{from: content.ReaderAt, room: maxKept}}
 	if err := f.read(known); err != nil {
 		return nil, errors.Join(err, content.close())
 	}
@@ -136,6 +136,7 @@ func (f *File) read(known *catalogues) error {
 func (f *File) readHeads() (catalogueAt int32, err error) {
 	catalogueAt = -1
 	owner := int32(0)
+	f.blocks = make([]entry, 0, min(f.content.size/blockOnAver+64, 1<<16))
 	for at := f.header.size(); ; {
 		e, err := f.readHead(at)
 		if err != nil {
@@ -156,9 +157,12 @@ func (f *File) readHeads() (catalogueAt int32, err error) {
 			catalogueAt = index
 		}
 		e.owner = owner
+		if len(f.blocks) == cap(f.blocks) {
+			f.blocks = slices.Grow(f.blocks, len(f.blocks)) // More than append does: its many copies would cost more.
+		}
 		f.blocks = append(f.blocks, e)
-		if f.content.compression != Plain {
-			if err := f.window.keep(e.at, e.size); err != nil {
+		if f.content.costly {
+			if err := f.window.keep(at, f.headSize()+e.size); err != nil {
 				return -1, err
 			}
 		}
@@ -171,6 +175,10 @@ func (f *File) readHeads() (catalogueAt int32, err error) {
 		return -1, tooLarge("its list of structs (DNA1) has %d bytes", size)
 	}
 	f.sortByAddress(f.byAddress)
+	f.addresses = make([]uint64, len(f.byAddress))
+	for i, index := range f.byAddress {
+		f.addresses[i] = f.blocks[index].old
+	}
 	return catalogueAt, nil
 }
 
@@ -248,6 +256,15 @@ func (f *File) sortByAddress(blocks []int32) {
 	})
 }
 
+// datablock returns the block that is no DATA and had an address.
+func (f *File) datablock(address uint64) (int32, bool) {
+	i, ok := slices.BinarySearch(f.addresses, address)
+	if !ok {
+		return 0, false
+	}
+	return f.byAddress[i], true
+}
+
 func (f *File) search(blocks []int32, address uint64) (int32, bool) {
 	i := sort.Search(len(blocks), func(i int) bool { return f.blocks[blocks[i]].old >= address })
 	if i < len(blocks) && f.blocks[blocks[i]].old == address {
@@ -265,7 +282,7 @@ func (f *File) find(owner int32, address uint64) (Block, bool) {
 	if i, ok := f.search(f.scope(owner), address); ok {
 		return Block{f, i}, true
 	}
-	i, ok := f.search(f.byAddress, address)
+	i, ok := f.datablock(address)
 	return Block{f, i}, ok
 }
 
@@ -287,22 +304,36 @@ type window struct {
 	from  io.ReaderAt
 	begin int64
 	data  []byte
+	step  int64   // bytes that are read at least
 	kept  []piece // in ascending order
+	near  int     // the piece that was read last
 	room  int64   // bytes of kept that are still allowed
 }
 
-// piece is a small block that stays in memory.
+// piece is a range of the file that stays in memory.
 type piece struct {
 	begin int64
 	data  []byte
 }
 
-const windowSize = 4 << 10
+func (p piece) end() int64 { return p.begin + int64(len(p.data)) }
 
-// keep holds on to a small block of a compressed file while its frame is decoded anyway: datablocks and what hangs on
-// them are small, and so need not be decoded again.
+const (
+	windowSize  = 4 << 10
+	widestStep  = 64 << 10 // bytes that are read at least where one thing is read after the other
+	pieceSize   = 128 << 10
+	blockOnAver = 4 << 10 // bytes that a block of a large file has, on average, or more
+)
+
+// viewer gives bytes where they lie, for use until its next call; fewer than n where they do not lie in one place.
+type viewer interface {
+	view(at, n int64) ([]byte, error)
+}
+
+// keep holds on to a small block of a compressed file and its head while their frame is decoded anyway: datablocks and
+// what hangs on them are small, and so need not be decoded again.
 func (w *window) keep(at, n int64) error {
-	if n == 0 || n > windowSize || n > w.room {
+	if n > windowSize || n > w.room {
 		return nil
 	}
 	data, err := w.read(at, n)
@@ -310,19 +341,45 @@ func (w *window) keep(at, n int64) error {
 		return err
 	}
 	w.room -= n
-	w.kept = append(w.kept, piece{at, bytes.Clone(data)})
+	if last := len(w.kept) - 1; last >= 0 && w.kept[last].end() == at && len(w.kept[last].data)+len(data) <= cap(w.kept[last].data) {
+		w.kept[last].data = append(w.kept[last].data, data...)
+		return nil
+	}
+	p := piece{begin: at}
+	if last := len(w.kept) - 1; last >= 0 { // What is left of the memory of the piece before.
+		rest := w.kept[last].data
+		w.kept[last].data = rest[:len(rest):len(rest)]
+		p.data = rest[len(rest):cap(rest):cap(rest)][:0]
+	}
+	if cap(p.data) < len(data) {
+		p.data = make([]byte, 0, pieceSize)
+	}
+	p.data = append(p.data, data...)
+	w.kept = append(w.kept, p)
 	return nil
 }
 
+// find gives bytes that are kept. They stay as they are.
 func (w *window) find(at, n int64) ([]byte, bool) {
-	i := sort.Search(len(w.kept), func(i int) bool { return w.kept[i].begin > at }) - 1
-	if i < 0 {
+	if len(w.kept) == 0 || at >= w.kept[len(w.kept)-1].end() {
 		return nil, false
 	}
-	if p := w.kept[i]; at+n <= p.begin+int64(len(p.data)) {
-		return p.data[at-p.begin:][:n], true
+	if p := w.kept[w.near]; at < p.begin || at >= p.end() {
+		w.near = max(sort.Search(len(w.kept), func(i int) bool { return w.kept[i].begin > at })-1, 0)
+	}
+	if p := w.kept[w.near]; at >= p.begin && at+n <= p.end() {
+		return p.data[at-p.begin:][:n:n], true
 	}
 	return nil, false
+}
+
+// nextStep is how many bytes are read at least at a place: more and more of them where what was read before is used up.
+func (w *window) nextStep(at int64) int64 {
+	w.step = min(2*w.step, widestStep)
+	if end := w.begin + int64(len(w.data)); at <= w.begin || at > end+windowSize {
+		w.step = windowSize
+	}
+	return max(w.step, windowSize)
 }
 
 // read returns n bytes from a place of the file, for use until the next call. It answers with fewer only at the end of
@@ -337,8 +394,15 @@ func (w *window) read(at, n int64) ([]byte, error) {
 	if data, ok := w.find(at, n); ok {
 		return data, nil
 	}
-	w.begin = at
-	w.data = slices.Grow(w.data[:0], int(max(n, windowSize)))[:max(n, windowSize)]
+	step := w.nextStep(at)
+	if v, ok := w.from.(viewer); ok {
+		if data, err := v.view(at, n); err != nil || int64(len(data)) == n {
+			return data, err
+		}
+		step = n // What is behind it may lie in a frame that nobody needs.
+	}
+	w.begin, step = at, max(n, step)
+	w.data = slices.Grow(w.data[:0], int(step))[:step]
 	got, err := w.from.ReadAt(w.data, at)
 	w.data = w.data[:got]
 	if err != nil && !errors.Is(err, io.EOF) {

@@ -4,13 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"pgregory.net/rapid"
 )
 
 func bytesAt(data []byte) io.ReaderAt { return bytes.NewReader(data) }
@@ -97,47 +95,6 @@ func TestErrorsSayWhatIsWrong(t *testing.T) {
 	}
 	if _, err := Open(filepath.Join(t.TempDir(), "absent.blend")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("an absent file: %v", err)
-	}
-}
-
-// TestFramesReadLikeTheWhole reads a seekable file at random places.
-func TestFramesReadLikeTheWhole(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		plain := append([]byte("BLENDER"), rapid.SliceOfN(rapid.Byte(), 1, 5000).Draw(t, "content")...)
-		size := rapid.IntRange(1, 700).Draw(t, "frame")
-		packed := zstdFrames(t, plain, size, rapid.Bool().Draw(t, "checksums"))
-		f, err := openFrames(bytesAt(packed), int64(len(packed)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close() //nolint:errcheck // It has nothing to tell.
-		for range 10 {
-			at := rapid.IntRange(0, len(plain)).Draw(t, "at")
-			got := make([]byte, rapid.IntRange(0, len(plain)).Draw(t, "length"))
-			n, err := f.ReadAt(got, int64(at))
-			if want := plain[at:min(len(plain), at+len(got))]; !bytes.Equal(got[:n], want) || (n < len(got)) != (err == io.EOF) {
-				t.Fatalf("at %d: %d of %d bytes, %v", at, n, len(got), err)
-			}
-		}
-	})
-}
-
-// TestOnlyNeededFramesAreDecoded puts a large block between small ones.
-func TestOnlyNeededFramesAreDecoded(t *testing.T) {
-	l := layouts["8 bytes, little"]
-	b := build(l)
-	noise := make([]byte, 4<<20)
-	source := rand.NewChaCha8([32]byte{1})
-	source.Read(noise) //nolint:errcheck // It never fails.
-	b.block("IM", kindImage, 100, 1, b.image("first", "//a.png", imageFile, 0)).block("DATA", 0, 1, 1, noise)
-	b.block("IM", kindImage, 200, 1, b.image("second", "//b.png", imageFile, 0))
-	packed := zstdFrames(t, b.end(), 256<<10, false)
-	f := parsed(t, packed)
-	if decoded := f.content.ReaderAt.(*frames).decodes; decoded > 2 {
-		t.Errorf("%d frames were decoded, want the first and the last", decoded)
-	}
-	if got := tilesByImage(t, f); len(got) != 2 {
-		t.Errorf("images: %v", got)
 	}
 }
 

@@ -1,6 +1,10 @@
 package blend
 
-import "strings"
+import (
+	"maps"
+	"slices"
+	"strings"
+)
 
 // finder looks for dependencies in a struct. It is called for each struct of its kind, wherever that hangs: the struct
 // that holds a path decides, not the datablock around it, so that nothing depends on knowing all owners.
@@ -14,10 +18,11 @@ var finders = map[string]finder{
 	"CustomDataExternal": findDisplacement, "Sequence": findStrip, "NodeShaderTexIES": findIES, "NodeShaderScript": findScript,
 	"Camera": findCameraScript, "MeshCacheModifierData": findMeshCache, "OceanModifierData": findOcean,
 	"FluidDomainSettings": findFluid, "FluidsimSettings": findOldFluid, "PointCache": findPointCache,
-	"NodesModifierData": findNodes, "bNodeSocket": findSocket,
-	"IDProperty": findProperty,
+	"NodesModifierData": findNodes, "bNodeSocket": findSocket, "NodeInputString": findInputString,
+	"IDProperty": findProperty, "CollectionExport": skipExport, "bNodeTree": skipDefaults,
 	// These hold no paths, but tell which files of a sequence are shown.
-	"bNode": seeNode, "Tex": seeTexture, "CameraBGImage": seeBackground, "Object": seeEmpty, "FCurve": seeAnimation, "Scene": seeScene,
+	"bNode": seeNode, "Tex": seeTexture, "CameraBGImage": seeBackground, "Object": seeEmpty, "FCurve": seeAnimation, "AnimData": seeAction, "NlaStrip": seeNLAStrip, "Scene": seeScene,
+	"bNodeSocketValueImage": seeImageSocket, "MaterialGPencilStyle": seeFill,
 }
 
 // isPacked says whether the file's bytes lie in the .blend file itself.
@@ -32,8 +37,11 @@ func one(s Struct, kind, field string, required bool) finding {
 const archiveLibrary = 1 << 0 // Library.flag from 5.0 on: it stands for data that is packed into this file
 
 func findLibrary(r *reach, s Struct) error {
-	if isPacked(s) || s.Int("flag")&archiveLibrary != 0 && r.file.header.Version >= 500 {
+	if s.Int("flag")&archiveLibrary != 0 && r.file.header.Version >= 500 {
 		return nil
+	}
+	if packed, err := r.takePacked(s); err != nil || packed {
+		return err
 	}
 	strong, used := r.needed[r.id.index]
 	_, packed := r.archives[r.id.index]
@@ -54,18 +62,18 @@ const (
 
 func findImage(r *reach, s Struct) error {
 	source := s.Int("source")
-	packed, partly, err := packedTiles(s)
+	packed, err := packedImage(s)
 	if err != nil || packed || source != imageFile && source != imageSequence && source != imageMovie && source != imageTiled {
 		return err
 	}
 	template := one(s, "image", "name", true)
-	template.image = imageKey{r.scene, r.id.name}
+	template.id = idKey{r.scene, r.id.name}
 	switch source {
 	case imageSequence:
 		template.shape = shapeSequence
 	case imageTiled:
 		template.shape = shapeTiles
-		if template.tiles, err = neededTiles(s, partly); err != nil || len(template.tiles) == 0 {
+		if template.tiles, err = neededTiles(s); err != nil {
 			return err
 		}
 	}
@@ -90,43 +98,43 @@ func findImage(r *reach, s Struct) error {
 	return r.found(template)
 }
 
-// packedTiles says whether the image is packed as a whole, and which tiles are.
-func packedTiles(s Struct) (whole bool, tiles map[int64]bool, err error) {
-	if isPacked(s) {
-		return true, nil, nil
-	}
-	tiles = map[int64]bool{}
+// packedImage says whether an image is packed. One with tiles counts only if each of them is: if some are left out, Blender
+// reads all of them from disk.
+func packedImage(s Struct) (bool, error) {
+	tiles := map[int64]bool{}
+	any := isPacked(s)
 	for file, err := range s.List("packedfiles") {
 		if err != nil {
-			return false, nil, err
+			return false, err
 		}
-		whole = true
+		any = true
 		if number := file.Int("tile_number"); number > 0 {
 			tiles[number] = true
 		}
 	}
-	return whole && s.Int("source") != imageTiled, tiles, nil
+	if s.Int("source") != imageTiled || len(tiles) == 0 {
+		return any, nil
+	}
+	needed, err := neededTiles(s)
+	return !slices.ContainsFunc(needed, func(tile int64) bool { return !tiles[tile] }), err
 }
 
 const firstTile = 1001
 
-func neededTiles(s Struct, packed map[int64]bool) ([]int64, error) {
-	set := map[int64]bool{firstTile: true}
+func neededTiles(s Struct) ([]int64, error) {
+	set := map[int64]bool{}
 	for tile, err := range s.List("tiles") {
 		if err != nil {
 			return nil, err
 		}
-		if number := tile.Int("tile_number"); number > firstTile && number < 10_000 {
+		if number := tile.Int("tile_number"); number >= firstTile && number < 10_000 {
 			set[number] = true
 		}
 	}
-	var tiles []int64
-	for number := range set {
-		if !packed[number] {
-			tiles = append(tiles, number)
-		}
+	if len(set) == 0 {
+		set[firstTile] = true
 	}
-	return tiles, nil
+	return slices.Sorted(maps.Keys(set)), nil
 }
 
 const (
@@ -139,6 +147,7 @@ func findClip(r *reach, s Struct) error {
 	if s.Int("source") == clipSequence {
 		f.shape = shapeClip
 		f.offset = s.Int("frame_offset")
+		f.numbered = clipFiles(s, f.Written)
 	}
 	if err := r.found(f); err != nil || s.Int("flag")&clipProxyDir == 0 {
 		return err
@@ -222,7 +231,7 @@ func findVolume(r *reach, s Struct) error {
 	}
 	f := one(s, "volume", "filepath", true)
 	if s.Int("is_sequence") != 0 {
-		f.shape = shapeVolume
+		f.shape, f.id = shapeVolume, idKey{r.scene, r.id.name}
 		f.volume = volumeUser{s.Int("frame_start"), s.Int("frame_duration"), s.Int("frame_offset"), s.Int("sequence_mode")}
 	}
 	return r.found(f)
@@ -230,60 +239,6 @@ func findVolume(r *reach, s Struct) error {
 
 func findDisplacement(r *reach, s Struct) error {
 	return r.found(one(s, "external displacement", "filename", true))
-}
-
-// Sequence.type of strips that name files themselves. A sound strip's file is that of its sound datablock.
-const (
-	imageStrip = 0
-	sceneStrip = 2 // It shows another scene, at frames of its own.
-	movieStrip = 3
-)
-
-const mostElements = 1 << 20 // images of one strip
-
-func findStrip(r *reach, s Struct) error {
-	kind := s.Int("type")
-	if kind == sceneStrip {
-		r.t.animated = true
-	}
-	if kind != imageStrip && kind != movieStrip {
-		return nil
-	}
-	block, ok := s.Follow("strip")
-	if !ok {
-		return nil
-	}
-	strip, ok, err := block.Struct()
-	if err != nil || !ok {
-		return err
-	}
-	elements, ok := strip.Follow("stripdata")
-	if !ok || elements.Type() != "StripElem" {
-		return nil
-	}
-	if elements.Count() > mostElements {
-		return tooLarge("a strip of images has %d elements", elements.Count())
-	}
-	f := finding{Dependency: Dependency{Kind: "sequencer strip", Field: "StripElem.name", Required: true}, shape: shapeSeveral}
-	f.dir, f.place = strip.Text("dir"), placeOf(strip, "dir")
-	for element, err := range elements.Structs() {
-		if err != nil {
-			return err
-		}
-		name := element.Text("name")
-		if name == "" {
-			continue
-		}
-		if len(f.several) == 0 {
-			f.name, f.namePlace = name, placeOf(element, "name")
-		}
-		f.several = append(f.several, withSeparator(f.dir)+name)
-	}
-	if len(f.several) == 0 {
-		return nil
-	}
-	f.Written = f.several[0]
-	return r.found(f)
 }
 
 const externalSource = 1 // mode of nodes whose text is a datablock or a file
@@ -303,15 +258,18 @@ func findScript(r *reach, s Struct) error {
 	return r.found(one(s, "OSL script", "filepath", true))
 }
 
+const customCamera = 3 // Camera.type: a script says which rays it sends
+
+// findCameraScript lists a camera's script as optional where the camera is of another type.
 func findCameraScript(r *reach, s Struct) error {
+	custom := s.Int("type") == customCamera
+	if custom {
+		r.t.features["osl"] = true
+	}
 	if s.Int("custom_mode") != externalSource {
 		return nil
 	}
-	f := one(s, "OSL camera", "custom_filepath", true)
-	if f.Written != "" {
-		r.t.features["osl"] = true
-	}
-	return r.found(f)
+	return r.found(one(s, "OSL camera", "custom_filepath", custom))
 }
 
 func findMeshCache(r *reach, s Struct) error {
@@ -330,9 +288,10 @@ const (
 )
 
 // findSocket looks at the values of inputs, of which a linked one has no use for its own. Those of outputs, and the
-// defaults of a group's own inputs, are read by no node: each user of the group has a value of its own.
+// defaults of a group's own inputs, are read by no node: each user of the group has a value of its own. A text that is
+// not declared to be a path can be handed to a node that takes it for one.
 func findSocket(r *reach, s Struct) error {
-	if s.Int("in_out") != inputSocket {
+	if s.Int("in_out") != inputSocket || r.unread[s.at] {
 		return nil
 	}
 	block, ok := s.Follow("default_value")
@@ -340,17 +299,34 @@ func findSocket(r *reach, s Struct) error {
 		return nil
 	}
 	value, ok, err := block.Struct()
-	if err != nil || !ok || value.Int("subtype") != filePathSubtype {
+	if err != nil || !ok {
 		return err
 	}
-	return r.found(one(value, "node input", "value", s.Int("flag")&linkedSocket == 0))
+	f := one(value, "node input", "value", s.Int("flag")&linkedSocket == 0)
+	f.base = r.bases[s.at]
+	if value.Int("subtype") != filePathSubtype {
+		if !looksLikePath(f.Written) {
+			return nil
+		}
+		f.onlyIfThere, f.Required = true, false
+	}
+	return r.found(f)
 }
 
-const textProperty = 0 // IDProperty.type
+const (
+	textProperty      = 0 // IDProperty.type
+	datablockProperty = 7
+)
 
 // findProperty lists custom properties that are paths. Whoever reads them decides whether they matter.
 func findProperty(r *reach, s Struct) error {
-	if s.Int("type") != textProperty {
+	switch kind := s.Int("type"); {
+	case r.unread[s.at]:
+		return nil
+	case kind == textProperty:
+	case kind == datablockProperty:
+		return seeUnknownUser(r, s, "data.pointer")
+	default:
 		return nil
 	}
 	f, ok, err := inBlock(s, "custom property "+s.Text("name"), "data.pointer", "len", "totallen")
@@ -358,21 +334,43 @@ func findProperty(r *reach, s Struct) error {
 		return err
 	}
 	subtype, err := subtypeOf(s)
+	_, input := r.bases[s.at]
 	switch {
 	case err != nil:
 		return err
 	case subtype == folderPathSubtype:
 		f.shape = shapeFolder
+	case subtype != filePathSubtype && input && looksLikePath(f.Written):
+		f.onlyIfThere = true
 	case subtype != filePathSubtype && strings.HasPrefix(f.Written, "//"):
 		// Add-ons declare the subtypes of their properties in Python; the file does not tell those.
 		f.onlyIfThere = true
 	case subtype != filePathSubtype:
 		return nil
 	}
-	if r.inputs[s.at] && !f.onlyIfThere {
-		f.Kind, f.Required = "node input", true
+	if input {
+		f.Kind, f.Required, f.base = "node input", !f.onlyIfThere, r.bases[s.at]
 	}
 	return r.found(f)
+}
+
+// skipExport marks the settings of an exporter, one of which is where it writes to. They lie behind it in the file.
+func skipExport(r *reach, s Struct) error {
+	block, ok := s.Follow("export_properties")
+	if !ok {
+		return nil
+	}
+	settings, ok, err := block.Struct()
+	if err != nil || !ok {
+		return err
+	}
+	for setting, err := range settings.List("data.group") {
+		if err != nil {
+			return err
+		}
+		r.unread[setting.at] = true
+	}
+	return nil
 }
 
 func subtypeOf(s Struct) (int64, error) {

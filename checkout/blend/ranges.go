@@ -3,6 +3,7 @@ package blend
 import (
 	"cmp"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -91,18 +92,37 @@ func splitCounter(name string) (counted, bool) {
 	for begin > 0 && isDigit(name[begin-1]) {
 		begin--
 	}
-	number, err := strconv.ParseInt(name[begin:end], 10, 64)
+	number, err := strconv.ParseInt(name[begin:end], 10, 32) // A number beyond that is none to Blender.
 	if err != nil {
 		return counted{}, false
 	}
 	return counted{name[:begin], name[end:], end - begin, number}, true
 }
 
+// splitLastCounter knows a counter only right before the extension, as Blender does for volumes and cache files.
+func splitLastCounter(name string) (counted, bool) {
+	c, ok := splitCounter(name)
+	return c, ok && c.after != "" && c.after == filepath.Ext(name)
+}
+
+// splitImage is for image sequences: in a name without a counter Blender puts the number behind it.
+func splitImage(name string) counted {
+	if c, ok := splitCounter(name); ok {
+		return c
+	}
+	extension := filepath.Ext(name)
+	return counted{before: strings.TrimSuffix(name, extension), after: extension}
+}
+
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
 // file is the name of the file with a number.
 func (c counted) file(number int64) string {
-	return fmt.Sprintf("%s%0*d%s", c.before, c.width, number, c.after)
+	sign := ""
+	if number < 0 {
+		sign, number = "-", -number // The width is that of the digits.
+	}
+	return fmt.Sprintf("%s%s%0*d%s", c.before, sign, c.width, number, c.after)
 }
 
 // match is the number of a file, if its name differs from this sequence's in nothing but the number.

@@ -3,6 +3,7 @@ package blend
 import (
 	"fmt"
 	"path/filepath"
+	"strings"
 )
 
 // reach walks the datablocks of one file: the named ones, and all that they lead to.
@@ -16,7 +17,8 @@ type reach struct {
 	id       datablock
 	linked   map[int32]linked // by placeholder
 	archives map[int32]place  // by block of the library that was packed: where its path is written once more
-	inputs   map[int64]bool   // by place: properties that are inputs of nodes
+	bases    map[int64]string // by place of what is an input of a group: the .blend file that its relative path starts from
+	unread   map[int64]bool   // by place: texts that may be paths, and that no render reads
 	needed   map[int32]bool   // libraries with placeholders; true if one of those is more than a weak one
 }
 
@@ -30,7 +32,7 @@ type datablock struct {
 
 // linked is where a placeholder's datablock really is.
 type linked struct {
-	path string // of the library; empty if that is packed into this file or unknown
+	path string // of the library; empty if that is unknown
 	name string
 }
 
@@ -41,7 +43,7 @@ const weakLink = 1 << 11
 var interfaceCodes = map[string]bool{"WM": true, "SN": true, "SR": true, "WS": true}
 
 func newReach(t *tracer, s *scene, file *File) *reach {
-	return &reach{t: t, scene: s, file: file, seen: make([]bool, len(file.blocks)), waits: make([]bool, len(file.blocks)), linked: map[int32]linked{}, archives: map[int32]place{}, inputs: map[int64]bool{}, needed: map[int32]bool{}}
+	return &reach{t: t, scene: s, file: file, seen: make([]bool, len(file.blocks)), waits: make([]bool, len(file.blocks)), linked: map[int32]linked{}, archives: map[int32]place{}, bases: map[int64]string{}, unread: map[int64]bool{}, needed: map[int32]bool{}}
 }
 
 func (r *reach) run() error {
@@ -246,7 +248,7 @@ func (r *reach) followAll(s Struct) error {
 			continue
 		}
 		if !p.list {
-			if i, ok := r.file.search(r.file.byAddress, address); ok {
+			if i, ok := r.file.datablock(address); ok {
 				r.push(i)
 			}
 			continue
@@ -270,7 +272,7 @@ func (r *reach) followList(list Block) error {
 			return err
 		}
 		for ; len(data) > 0; data = data[size:] {
-			if i, ok := r.file.search(r.file.byAddress, r.address(data[:size])); ok {
+			if i, ok := r.file.datablock(r.address(data[:size])); ok {
 				r.push(i)
 			}
 		}
@@ -306,28 +308,64 @@ func (r *reach) follow(placeholder Block) (linked, error) {
 	return l, nil
 }
 
-// libraryPath is the absolute path of a library; empty if it is packed, or not to be had on this machine.
+// libraryPath is the absolute path of a library; empty if it is not to be had on this machine.
 func (r *reach) libraryPath(b Block) (string, error) {
 	if b.Type() != "Library" {
 		return "", nil
 	}
 	s, ok, err := b.Struct()
-	if err != nil || !ok || isPacked(s) {
+	if err != nil || !ok {
 		return "", err
 	}
 	path, _, usable := resolve(s.Text("name"), filepath.Dir(r.scene.path), r.t.here)
+	if found, ok := r.t.libraries[path]; ok {
+		return found, nil
+	}
 	if !usable || s.Text("name") == "" {
 		return "", nil
 	}
 	return path, nil
 }
 
+// takePacked tells whether a library's bytes are part of a .blend file of the trace, and remembers where. Blender looks
+// only in the file that it opens: what a library has packed itself counts for nothing there.
+func (r *reach) takePacked(s Struct) (bool, error) {
+	path, err := r.libraryPath(Block{r.file, r.id.index})
+	if err != nil || path == "" {
+		return isPacked(s) && r.scene.all, err
+	}
+	library := r.t.find(path)
+	if !r.scene.all {
+		return r.t.roots == 1 && library.packed != nil, nil
+	}
+	block, ok := s.Follow("packedfile")
+	if !ok {
+		return false, nil
+	}
+	packed, ok, err := block.Struct()
+	if err != nil || !ok {
+		return ok, err
+	}
+	bytes, ok := packed.Follow("data")
+	if !ok {
+		return true, nil
+	}
+	size := bytes.Size()
+	if n := packed.Int("size"); n > 0 {
+		size = min(n, size)
+	}
+	if !library.all {
+		library.packed = &packedLibrary{r.scene.stored(), bytes.index, size}
+	}
+	return true, nil
+}
+
 // found notes a dependency of the datablock that is looked at.
 func (r *reach) found(f finding) error {
-	if f.Written == "" {
-		return nil
+	if strings.Trim(f.Written, separators) == "" && f.shape != shapeFolder {
+		return nil // It names nothing; "//" is the folder of the .blend file.
 	}
-	f.Blend, f.Datablock = r.scene.path, r.id.name
+	f.Blend, f.Datablock = r.scene.stored(), r.id.name
 	if f.base == "" {
 		f.base = r.id.base
 	}
@@ -337,21 +375,29 @@ func (r *reach) found(f finding) error {
 	return r.t.add(f)
 }
 
+// keyOf names a datablock, wherever it lies; ok is false for one that nobody knows where to look for.
+func (r *reach) keyOf(b Block) (key idKey, ok bool, err error) {
+	id, ok, err := r.head(b)
+	if err != nil || !ok {
+		return idKey{}, false, err
+	}
+	if b.entry().code != codeID {
+		return idKey{r.scene, id.Text("name")}, true, nil
+	}
+	l, err := r.follow(b)
+	if err != nil || l.path == "" {
+		return idKey{}, false, err
+	}
+	return idKey{r.t.find(l.path), l.name}, true, nil
+}
+
 // user notes where and how an image sequence is shown.
 func (r *reach) user(image Block, u imageUser) error {
-	key := imageKey{scene: r.scene}
-	switch id, ok, err := r.head(image); {
-	case err != nil || !ok:
+	key, ok, err := r.keyOf(image)
+	if err != nil || !ok {
 		return err
-	case image.entry().code == codeID:
-		l, err := r.follow(image)
-		if err != nil || l.path == "" {
-			return err
-		}
-		key = imageKey{r.t.find(l.path), l.name}
-	default:
-		key.name = id.Text("name")
 	}
+	u.by = idKey{r.scene, r.id.name}
 	if r.t.users[key] == nil {
 		r.t.users[key] = map[imageUser]bool{}
 	}

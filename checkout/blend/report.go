@@ -4,6 +4,9 @@ package blend
 type Options struct {
 	// Frames are those that will be rendered. None means all frames of all scenes of the files that are traced.
 	Frames []Range
+	// Libraries say where .blend files are that are not under the paths that lead to them here: by these paths, as
+	// Dependency.Resolved has them.
+	Libraries map[string]string
 }
 
 // Report is everything that .blend files need. All paths are absolute and lexically clean; links are not resolved.
@@ -11,7 +14,9 @@ type Report struct {
 	// Files exist and are needed, each once, in ascending order. The traced files themselves are not among them, unless
 	// a library links back to one.
 	Files []string `json:"files"`
-	// Missing are needed and do not exist, each once, in ascending order. A path of another platform is as written.
+	// Missing are needed and do not exist, each once, in ascending order. A path of another platform is as written. Of a
+	// sequence or of tiles without any file, the path that stands for them is among them: "/tex/wall.<UDIM>.png".
+	// So is the folder of a point cache.
 	Missing []string `json:"missing"`
 	// Dependencies are the single findings that Files and Missing sum up.
 	Dependencies []Dependency `json:"dependencies"`
@@ -21,6 +26,8 @@ type Report struct {
 	Features []string `json:"features"`
 	// Warnings are sentences for people: datablocks that a library does not have, libraries that cannot be read.
 	Warnings []string `json:"warnings,omitempty"`
+	// Unreadable are the libraries that are there and cannot be read, by their paths, and why. Warnings tell of them too.
+	Unreadable map[string]string `json:"-"`
 }
 
 // Dependency is one field of one datablock that names files.

@@ -1,6 +1,7 @@
 package blend
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,7 +20,8 @@ import (
 // for a field that stays. One answer is for all files of a sequence, of tiles, and of a strip of images: a strip takes
 // the folder of the text for all its images, and its name for the first one. A point cache takes folder and name in the
 // same way. A library of which datablocks are packed into the file takes the text in both places that name it, and the
-// relative paths of those datablocks start from there. Caches that Blender looks for under the name of the .blend file are in no field; they are not asked for.
+// relative paths of those datablocks start from there. Caches that Blender looks for under the name of the .blend file
+// are in no field; they are not asked for, and neither are the fields inside of a library that is packed as a whole.
 //
 // Nothing is written to w before all new texts are known to fit. The same file and the same answers give the same bytes.
 // A plain file stays plain, gzip stays gzip. zstd stays zstd with a seek table, and its frames are copied byte for byte
@@ -72,7 +74,7 @@ func (rw *rewriter) ask(ctx context.Context, path string) error {
 		if !f.place.known() {
 			continue
 		}
-		f.Resolved, f.Note, _ = resolve(f.Written, filepath.Dir(f.base), here)
+		f.Resolved, f.Note, _ = resolve(cmp.Or(f.meant, f.Written), filepath.Dir(f.base), here)
 		if f.onlyIfThere && !isRegular(f.Resolved) {
 			continue
 		}

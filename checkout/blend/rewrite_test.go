@@ -48,11 +48,15 @@ func field(d Dependency) string {
 	return d.Datablock + " " + d.Kind + " " + d.Field
 }
 
-// fieldsOf lists the path fields that a file itself stores, as Trace finds them.
+// packedWhole is the folder of the corpus whose libraries are packed with all their bytes.
+const packedWhole = "/packing/"
+
+// fieldsOf lists the path fields that a file itself stores, as Trace finds them. Those inside of a library that it has
+// packed are no fields of its own.
 func fieldsOf(report Report, blend string) []string {
 	var list []string
 	for _, d := range report.Dependencies {
-		if d.Blend == blend && d.Field != "PointCache.name" {
+		if d.Blend == blend && d.Field != "PointCache.name" && !strings.Contains(d.Base, packedWhole) {
 			list = append(list, field(d)+" "+d.Written)
 		}
 	}

@@ -1,6 +1,7 @@
 package blend
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -31,15 +32,19 @@ type finding struct {
 	archive   place  // of a library: where its path is written once more
 	dir, name string // as stored, where they are two fields
 	shape     shape
-	image     imageKey   // of an image
+	id        idKey      // of an image or a volume
 	every     bool       // of a sequence: all files count, whoever shows them
 	tiles     []int64    // of a tiled image
 	volume    volumeUser // of a volume
 	several   []string   // of a strip, as written
+	others    []string   // of a strip, as written: its files if they are there
+	meant     string     // the path that counts in place of the written one, if that is another
 	// onlyIfThere: a text that looks like a path; it is one if there is such a file.
 	onlyIfThere bool
-	offset      int64 // of a clip
-	cacheIndex  int64 // of a point cache; less than 0: none
+	offset      int64     // of a clip
+	numbered    *numbered // of a clip or a cache's folder
+	cacheIndex  int64     // of a point cache; less than 0: none
+	unnamed     bool      // of an external point cache: Blender leaves the name out of its files
 }
 
 // mostNumbers is how many files of sequences one trace asks for one by one. Of what comes after, those that are there
@@ -48,7 +53,7 @@ const mostNumbers = 2_000_000
 
 // settle looks for the files of a finding.
 func (t *tracer) settle(f *finding) {
-	path, note, usable := resolve(f.Written, filepath.Dir(f.base), t.here)
+	path, note, usable := resolve(cmp.Or(f.meant, f.Written), filepath.Dir(f.base), t.here)
 	f.Resolved, f.Note = path, note
 	if !usable {
 		f.miss(path)
@@ -61,6 +66,11 @@ func (t *tracer) settle(f *finding) {
 				t.take(f, path)
 			}
 		}
+		for _, written := range f.others {
+			if path, _, ok := resolve(written, filepath.Dir(f.base), t.here); ok && t.disk.hasFile(path) {
+				f.Files = append(f.Files, path)
+			}
+		}
 	case shapeSequence:
 		t.settleSequence(f)
 	case shapeTiles:
@@ -68,18 +78,53 @@ func (t *tracer) settle(f *finding) {
 	case shapeClip:
 		t.settleClip(f)
 	case shapeVolume:
-		t.settleNumbers(f, f.volume.numbers(t.frames))
+		t.settleVolume(f)
 	case shapeFolder:
-		f.Files = t.disk.below(path)
+		f.Files = t.filesOfFolder(f, path)
 		f.missIfEmpty(path)
+		t.missGaps(f, path)
 	case shapePrefix:
 		t.settleMatches(f, func(name string) bool { return strings.HasPrefix(name, filepath.Base(path)) })
 	case shapePointCache:
-		t.settleMatches(f, func(name string) bool { return isCacheFile(name, filepath.Base(path), f.cacheIndex) })
+		t.settleMatches(f, func(name string) bool {
+			return isCacheFile(name, filepath.Base(path), f.cacheIndex) || f.unnamed && isCacheFile(name, "", f.cacheIndex)
+		})
 	default:
 		t.take(f, path)
-		t.takeCompiled(f)
 	}
+	t.takeCompanions(f)
+}
+
+// cacheNames are how the entries of cache folders are named, by the kind of dependency.
+var cacheNames = map[string][]string{
+	"fluid cache":         {"config", "data", "guiding", "mesh", "noise", "particles", "script"},
+	"ocean cache":         {"disp_*.exr", "foam_*.exr", "normal_*.exr", "spray_*.exr"},
+	"geometry nodes bake": {"meta", "blobs", "bdata", "[0-9]*"},
+}
+
+// filesOfFolder lists everything below a folder. In one that holds the .blend file too, such as "//", only what is named
+// like a part of such a cache belongs to it.
+func (t *tracer) filesOfFolder(f *finding, dir string) []string {
+	if to, err := filepath.Rel(dir, filepath.Dir(f.base)); err != nil || to == ".." || strings.HasPrefix(to, ".."+string(filepath.Separator)) {
+		return t.disk.below(dir)
+	}
+	var files []string
+	for name, isFile := range t.disk.list(dir) {
+		path := filepath.Join(dir, name)
+		named := slices.ContainsFunc(cacheNames[f.Kind], func(pattern string) bool {
+			matched, err := filepath.Match(pattern, name)
+			return matched && err == nil
+		})
+		switch {
+		case !named:
+		case isFile:
+			files = append(files, path)
+		default:
+			files = append(files, t.disk.below(path)...)
+		}
+	}
+	slices.Sort(files)
+	return files
 }
 
 // take adds one file, or reports it as missing.
@@ -89,6 +134,9 @@ func (t *tracer) take(f *finding, path string) {
 		return
 	}
 	f.miss(path)
+	if isFile, there := t.disk.list(filepath.Dir(path))[filepath.Base(path)]; there && !isFile {
+		f.Note = "there is something else of that name, such as a folder or a link that leads nowhere"
+	}
 	if other := t.disk.otherCase(path); other != "" {
 		f.Note = fmt.Sprintf("there is %q, which differs in upper and lower case only; rename one of them", other)
 	}
@@ -106,27 +154,64 @@ func (f *finding) missIfEmpty(path string) {
 	}
 }
 
-// takeCompiled adds what the OSL compiler left beside a script.
-func (t *tracer) takeCompiled(f *finding) {
-	if stem, ok := strings.CutSuffix(f.Resolved, ".osl"); ok && t.disk.hasFile(stem+".oso") {
-		f.Files = append(f.Files, stem+".oso")
-	}
-}
-
 func (t *tracer) settleSequence(f *finding) {
-	var numbers []Range
-	every := f.every || t.animated || len(t.users[f.image]) == 0
-	for user := range t.users[f.image] {
-		every = every || user.frames <= 0
+	var numbers, idle []Range
+	every := f.every || t.animated || len(t.users[f.id]) == 0
+	for user := range t.users[f.id] {
+		every = every || user.frames <= 0 || t.changing.datablocks[user.by]
 		if !every {
-			numbers = append(numbers, user.numbers(t.frames)...)
+			shown, before := user.numbers(t.frames)
+			numbers, idle = append(numbers, shown...), append(idle, before...)
 		}
 	}
+	if _, ok := splitCounter(filepath.Base(f.Resolved)); !ok && !f.every && t.disk.hasFile(f.Resolved) {
+		f.Files = append(f.Files, f.Resolved) // Blender opens it, although what it shows are others.
+	}
 	if every {
-		t.settleEvery(f, -lastFrame)
+		first := int64(0)
+		if f.every {
+			first = -lastFrame
+		}
+		t.settleEvery(f, first)
 		return
 	}
 	t.settleNumbers(f, union(numbers))
+	t.takeIdle(f, union(idle))
+}
+
+// takeIdle adds files that would be shown outside a sequence, if they are there.
+func (t *tracer) takeIdle(f *finding, numbers []Range) {
+	dir, name := filepath.Split(f.Resolved)
+	c, ok := f.counter(name)
+	if !ok {
+		return
+	}
+	for _, r := range numbers {
+		for number := r.First; number <= r.Last; number++ {
+			if path := filepath.Join(dir, c.file(number)); !slices.Contains(f.Files, path) && t.disk.hasFile(path) {
+				f.Files = append(f.Files, path)
+			}
+		}
+	}
+}
+
+// counter finds where a name has the number, as Blender does for the kind of the dependency.
+func (f *finding) counter(name string) (counted, bool) {
+	switch {
+	case f.shape == shapeVolume || f.every:
+		return splitLastCounter(name)
+	case f.shape == shapeSequence:
+		return splitImage(name), true
+	}
+	return splitCounter(name)
+}
+
+func (t *tracer) settleVolume(f *finding) {
+	if t.animated || t.changing.datablocks[f.id] {
+		t.settleEvery(f, -lastFrame)
+		return
+	}
+	t.settleNumbers(f, f.volume.numbers(t.frames))
 }
 
 func (t *tracer) settleClip(f *finding) {
@@ -135,13 +220,18 @@ func (t *tracer) settleClip(f *finding) {
 		t.take(f, f.Resolved)
 		return
 	}
-	t.settleEvery(f, c.number+min(f.offset, 0))
+	first := c.number + min(f.offset, 0)
+	if f.numbered != nil && len(t.frames) > 0 {
+		first = min(first, t.frames[0].First+f.numbered.shift) // Frames before its start show files before the stored one.
+	}
+	t.settleEvery(f, max(first, 0))
+	t.missGaps(f, filepath.Dir(f.Resolved))
 }
 
 // settleEvery takes all files of a sequence whose numbers are at least first.
 func (t *tracer) settleEvery(f *finding, first int64) {
 	dir, name := filepath.Split(f.Resolved)
-	c, ok := splitCounter(name)
+	c, ok := f.counter(name)
 	if !ok {
 		t.take(f, f.Resolved)
 		return
@@ -157,7 +247,7 @@ func (t *tracer) settleEvery(f *finding, first int64) {
 
 func (t *tracer) settleNumbers(f *finding, numbers []Range) {
 	dir, name := filepath.Split(f.Resolved)
-	c, ok := splitCounter(name)
+	c, ok := f.counter(name)
 	if !ok {
 		t.take(f, f.Resolved)
 		return
@@ -181,28 +271,28 @@ func (t *tracer) settleNumbers(f *finding, numbers []Range) {
 }
 
 func (t *tracer) settleTiles(f *finding) {
-	dir, name := filepath.Split(f.Resolved)
-	slices.Sort(f.tiles)
 	for _, tile := range f.tiles {
-		t.take(f, filepath.Join(dir, tileName(name, tile)))
+		t.take(f, tilePath(f.Resolved, tile))
 	}
 }
 
-// tileName puts a tile into the stored name. Files from before 3.1 store the name of one of the tiles.
-func tileName(name string, tile int64) string {
+// tilePath puts a tile into the stored path, in which the token may stand anywhere, and more than once. Files from before
+// 3.1 store the name of one of the tiles.
+func tilePath(path string, tile int64) string {
 	u, v := (tile-firstTile)%10, (tile-firstTile)/10
 	switch {
-	case strings.Contains(name, "<UDIM>"):
-		return strings.Replace(name, "<UDIM>", fmt.Sprint(tile), 1)
-	case strings.Contains(name, "<UVTILE>"):
-		return strings.Replace(name, "<UVTILE>", fmt.Sprintf("u%d_v%d", u+1, v+1), 1)
+	case strings.Contains(path, "<UDIM>"):
+		return strings.ReplaceAll(path, "<UDIM>", fmt.Sprint(tile))
+	case strings.Contains(path, "<UVTILE>"):
+		return strings.ReplaceAll(path, "<UVTILE>", fmt.Sprintf("u%d_v%d", u+1, v+1))
 	}
+	dir, name := filepath.Split(path)
 	for i := len(name) - 4; i >= 0; i-- {
 		if isTile(name[i:i+4]) && (i == 0 || !isDigit(name[i-1])) && (i+4 == len(name) || !isDigit(name[i+4])) {
-			return name[:i] + fmt.Sprint(tile) + name[i+4:]
+			return dir + name[:i] + fmt.Sprint(tile) + name[i+4:]
 		}
 	}
-	return name
+	return path
 }
 
 func isTile(digits string) bool {

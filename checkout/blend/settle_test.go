@@ -1,6 +1,7 @@
 package blend
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -39,9 +40,29 @@ func TestCounterIsTheLastRunOfDigits(t *testing.T) {
 	}
 }
 
+func TestCountersAsBlenderLooksForThem(t *testing.T) {
+	volume, cache, image := finding{shape: shapeVolume}, finding{shape: shapeSequence, every: true}, finding{shape: shapeSequence}
+	for _, c := range []struct {
+		f          finding
+		name, want string // want is the seventh file, or empty for a name that is no sequence's
+	}{
+		{volume, "smoke_0001.vdb", "smoke_0007.vdb"}, {volume, "smoke_0001_low.vdb", ""}, {volume, "smoke1.low.vdb", ""}, {volume, "smoke0001", ""},
+		{cache, "run2.abc", "run7.abc"}, {cache, "run2end.abc", ""}, {image, "shot_01_left.png", "shot_07_left.png"}, {image, "plain.png", "plain7.png"},
+		{image, "id99999999999.png", "id999999999997.png"}, {finding{shape: shapeClip}, "id99999999999.png", ""}, {finding{shape: shapeClip}, "plain.png", ""},
+	} {
+		got := ""
+		if counter, ok := c.f.counter(c.name); ok {
+			got = counter.file(7)
+		}
+		if got != c.want {
+			t.Errorf("shape %d of %q: %q, want %q", c.f.shape, c.name, got, c.want)
+		}
+	}
+}
+
 func TestCounterMatchesWhatItNames(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		name := rapid.StringMatching(`[a-z0-9_]{0,8}[0-9]{1,6}[a-z_]{0,4}(\.png)?`).Draw(t, "name")
+		name := rapid.StringMatching(`([a-z0-9_]{0,7}[a-z_])?[0-9]{1,6}[a-z_]{0,4}(\.png)?`).Draw(t, "name")
 		c, ok := splitCounter(name)
 		if !ok {
 			t.Fatalf("%q has no counter", name)
@@ -63,7 +84,7 @@ func TestImageUserNumbers(t *testing.T) {
 		u := imageUser{frames: rapid.Int64Range(1, 12).Draw(t, "frames"), offset: small.Draw(t, "offset"), start: small.Draw(t, "start"), cyclic: rapid.Bool().Draw(t, "cyclic")}
 		first := small.Draw(t, "first")
 		frames := Range{first, first + rapid.Int64Range(0, 30).Draw(t, "length")}
-		want := map[int64]bool{}
+		want, wantIdle := map[int64]bool{}, map[int64]bool{}
 		for frame := frames.First; frame <= frames.Last; frame++ {
 			position := frame - u.start + 1
 			if u.cyclic {
@@ -75,19 +96,29 @@ func TestImageUserNumbers(t *testing.T) {
 				}
 			}
 			if position = min(position, u.frames); position > 0 {
-				want[position+u.offset] = true
+				want[max(position+u.offset, 0)] = true
+			} else {
+				wantIdle[max(u.offset, 0)] = true
 			}
 		}
-		got := map[int64]bool{}
-		for _, r := range u.numbers([]Range{frames}) {
-			for n := r.First; n <= r.Last; n++ {
-				got[n] = true
-			}
+		shown, idle := u.numbers([]Range{frames})
+		if diff := cmp.Diff(want, each(shown)); diff != "" {
+			t.Fatalf("shown (- wanted, + found):\n%s", diff)
 		}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Fatal(diff)
+		if diff := cmp.Diff(wantIdle, each(idle)); diff != "" {
+			t.Fatalf("before its start (- wanted, + found):\n%s", diff)
 		}
 	})
+}
+
+func each(ranges []Range) map[int64]bool {
+	all := map[int64]bool{}
+	for _, r := range ranges {
+		for n := r.First; n <= r.Last; n++ {
+			all[n] = true
+		}
+	}
+	return all
 }
 
 func TestVolumeNumbers(t *testing.T) {
@@ -109,11 +140,26 @@ func TestVolumeNumbers(t *testing.T) {
 	}
 }
 
-func TestTileNames(t *testing.T) {
+// TestNumbersBelowZero: the width is that of the digits, the sign not counted.
+func TestNumbersBelowZero(t *testing.T) {
+	c, ok := splitCounter("s_005.vdb")
+	if !ok || c.file(-2) != "s_-002.vdb" || c.file(12345) != "s_12345.vdb" {
+		t.Errorf("%q, %q", c.file(-2), c.file(12345))
+	}
+	if number, ok := c.match("s_-002.vdb"); !ok || number != -2 {
+		t.Errorf("%d, %v", number, ok)
+	}
+	if _, ok := c.match("s_-02.vdb"); ok {
+		t.Error("a number that is too short counts")
+	}
+}
+
+func TestTilePaths(t *testing.T) {
 	for name, want := range map[string]string{
 		"t.<UDIM>.png": "t.1013.png", "t_<UVTILE>.png": "t_u3_v2.png", "t.1001.png": "t.1013.png", "2048_t.1001.png": "2048_t.1013.png", "t.png": "t.png",
+		"/1001/<UDIM>/t.<UDIM>.png": "/1001/1013/t.1013.png", "/1001/t.png": "/1001/t.png",
 	} {
-		if got := tileName(name, 1013); got != want {
+		if got := tilePath(name, 1013); got != want {
 			t.Errorf("%q: %q, want %q", name, got, want)
 		}
 	}
@@ -131,6 +177,18 @@ func TestCacheFileNames(t *testing.T) {
 		if got := isCacheFile(test.file, "636C", test.index); got != test.want {
 			t.Errorf("%s with index %d: %v", test.file, test.index, got)
 		}
+	}
+}
+
+func TestAFolderIsNoFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "wood.png")
+	if err := os.Mkdir(path, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	f := finding{Dependency: Dependency{Required: true}}
+	newTracer(t.Context(), "", Options{}).take(&f, path)
+	if len(f.Files) > 0 || len(f.Missing) != 1 || !strings.Contains(f.Note, "folder") {
+		t.Errorf("%+v", f.Dependency)
 	}
 }
 

@@ -1,9 +1,7 @@
 package blend
 
-import "strings"
-
-// imageKey names an image of the trace.
-type imageKey struct {
+// idKey names a datablock of the trace.
+type idKey struct {
 	scene *scene
 	name  string
 }
@@ -12,27 +10,40 @@ type imageKey struct {
 type imageUser struct {
 	frames, offset, start int64
 	cyclic                bool
+	stored                bool  // Blender reads the file of the number that it last showed before it knows the frame
+	last                  int64 // that number
+	by                    idKey // the datablock
 }
 
 func readUser(s Struct) imageUser {
-	return imageUser{s.Int("frames"), s.Int("offset"), s.Int("sfra"), s.Int("cycl") != 0}
+	return imageUser{frames: s.Int("frames"), offset: s.Int("offset"), start: s.Int("sfra"), cyclic: s.Int("cycl") != 0}
 }
 
-// numbers are those of the files that are shown in some frames of the scene. Before its start a sequence shows nothing.
-func (u imageUser) numbers(frames []Range) []Range {
-	var shown []Range
+// numbers are those of the files that are shown in some frames of the scene. idle are those that Blender looks for
+// before the sequence starts: most often there are none, and nothing is shown.
+func (u imageUser) numbers(frames []Range) (shown, idle []Range) {
 	for _, r := range frames {
 		at := Range{r.First - u.start + 1, r.Last - u.start + 1}
 		positions := []Range{{max(1, min(at.First, u.frames)), min(at.Last, u.frames)}}
 		if u.cyclic {
 			positions = cycle(at, u.frames)
+		} else if at.First < 1 {
+			idle = append(idle, notNegative(Range{u.offset, u.offset}))
 		}
 		for _, p := range positions {
-			shown = append(shown, Range{p.First + u.offset, p.Last + u.offset})
+			if p.First <= p.Last {
+				shown = append(shown, notNegative(Range{p.First + u.offset, p.Last + u.offset}))
+			}
 		}
 	}
-	return union(shown)
+	if u.stored {
+		idle = append(idle, notNegative(Range{u.last, u.last}))
+	}
+	return union(shown), union(idle)
 }
+
+// notNegative maps numbers of images as Blender does: those below zero become zero.
+func notNegative(r Range) Range { return Range{max(r.First, 0), max(r.Last, 0)} }
 
 // volumeUser is how a volume runs through its files.
 type volumeUser struct{ start, duration, offset, mode int64 }
@@ -67,19 +78,20 @@ func (v volumeUser) numbers(frames []Range) []Range {
 	return union(shown)
 }
 
+// usersInNodes are what nodes keep their image users in.
+var usersInNodes = map[string]bool{"ImageUser": true, "NodeTexImage": true, "NodeTexEnvironment": true, "NodeCryptomatte": true}
+
 func seeNode(r *reach, s Struct) error {
+	if err := r.startFromGroup(s, "id", s, "inputs"); err != nil {
+		return err
+	}
 	image, ok := s.Follow("id")
 	if !ok {
 		return nil
 	}
 	storage, ok := s.Follow("storage")
-	if !ok {
-		return nil
-	}
-	switch storage.Type() {
-	case "ImageUser", "NodeTexImage", "NodeTexEnvironment":
-	default:
-		return nil
+	if !ok || !usersInNodes[storage.Type()] {
+		return seeUnknownUser(r, s, "id")
 	}
 	user, ok, err := storage.Struct()
 	if err != nil || !ok {
@@ -101,11 +113,22 @@ func seeOwnUser(r *reach, s Struct, image Block) error {
 	return r.user(image, readUser(user))
 }
 
-func seeTexture(r *reach, s Struct) error { return seeImageOf(r, s) }
+func seeTexture(r *reach, s Struct) error {
+	image, ok := s.Follow("ima")
+	if !ok {
+		return nil
+	}
+	v, _ := s.Field("iuser")
+	user, ok := v.Struct()
+	if !ok {
+		return nil
+	}
+	u := readUser(user)
+	u.stored, u.last = true, user.Int("framenr")
+	return r.user(image, u)
+}
 
-func seeBackground(r *reach, s Struct) error { return seeImageOf(r, s) }
-
-func seeImageOf(r *reach, s Struct) error {
+func seeBackground(r *reach, s Struct) error {
 	image, ok := s.Follow("ima")
 	if !ok {
 		return nil
@@ -128,23 +151,4 @@ func seeEmpty(r *reach, s Struct) error {
 		return err
 	}
 	return r.user(image, readUser(user))
-}
-
-// seeAnimation looks for curves that change which file of a sequence is shown. Whose sequence it is, is not followed up:
-// all sequences then count whole.
-func seeAnimation(r *reach, s Struct) error {
-	block, ok := s.Follow("rna_path")
-	if !ok || block.Type() != "" {
-		return nil
-	}
-	path, err := block.text()
-	if err != nil {
-		return err
-	}
-	property := path[strings.LastIndexByte(path, '.')+1:]
-	switch property {
-	case "frame_offset", "frame_start", "frame_duration", "frame_current", "frame":
-		r.t.animated = true
-	}
-	return nil
 }

@@ -53,7 +53,7 @@ func TestAnotherFileIsReplaced(t *testing.T) {
 		"of another program": func(path string) error {
 			return inDatabase(path, "DROP TABLE files", "PRAGMA application_id = 0", "PRAGMA user_version = 0")
 		},
-		"of a newer version": func(path string) error { return inDatabase(path, "PRAGMA user_version = 2") },
+		"of a newer version": func(path string) error { return inDatabase(path, "PRAGMA user_version = 3") },
 		"with a wrong record": func(path string) error {
 			return inDatabase(path, "UPDATE files SET record = (SELECT max(record) FROM files)")
 		},

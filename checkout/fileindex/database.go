@@ -13,18 +13,19 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// schema is version 1. A version that needs another one raises the number, and finds the old file "damaged": an index
+// schema is version 2. A version that needs another one raises the number, and finds the old file "damaged": an index
 // costs one reading to make again.
 //
 // A record has a fixed layout (see record.go), so that a lookup of ten thousand files decodes two columns a row. Recipes
 // lie apart, so that it does not wade through them.
 const (
-	version       = 1
+	version       = 2
 	applicationID = 0x68617966 // "hayf"
 
 	schema = `
 CREATE TABLE files (path BLOB NOT NULL PRIMARY KEY, record BLOB NOT NULL, read INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE recipes (path BLOB NOT NULL PRIMARY KEY, recipe BLOB NOT NULL) STRICT;
+CREATE TABLE bases (path BLOB NOT NULL PRIMARY KEY, recipe BLOB NOT NULL) STRICT;
 CREATE TABLE stores (number INTEGER PRIMARY KEY AUTOINCREMENT, generation TEXT NOT NULL UNIQUE) STRICT;
 CREATE TABLE has (store INTEGER NOT NULL, digest BLOB NOT NULL, PRIMARY KEY (store, digest)) STRICT, WITHOUT ROWID;
 `
@@ -79,8 +80,11 @@ func prepare(db *sql.DB) error {
 	if id == applicationID && found == version {
 		return nil
 	}
-	if id != 0 || found != 0 {
-		return fmt.Errorf("%w: it is of version %d of program %#x, and this is version %d", errDamaged, found, id, version)
+	switch {
+	case id == applicationID:
+		return fmt.Errorf("%w: %d, and this is %d", errOtherVersion, found, version)
+	case id != 0 || found != 0:
+		return fmt.Errorf("%w: the file is a database of another program", errDamaged)
 	}
 	return inTransaction(db, func(tx *sql.Tx) error {
 		// Another process may have been first.
@@ -121,14 +125,14 @@ func inTransaction(db *sql.DB, f func(*sql.Tx) error) error {
 	return tx.Commit()
 }
 
-// isDamage tells whether an error means that the file is no sound index.
+// isDamage tells whether an error means that the file is of no use as an index.
 func isDamage(err error) bool {
 	var refused *sqlite.Error
 	if errors.As(err, &refused) {
 		primary := refused.Code() & 0xff
 		return primary == sqlite3.SQLITE_CORRUPT || primary == sqlite3.SQLITE_NOTADB
 	}
-	return errors.Is(err, errDamaged)
+	return errors.Is(err, errDamaged) || errors.Is(err, errOtherVersion)
 }
 
 // makeRoom forgets the files that were read longest ago until the rest takes at most limit bytes.
@@ -153,6 +157,7 @@ func forgetHalf(tx *sql.Tx) error {
 		"DELETE FROM stores",
 		"DELETE FROM files WHERE read <= (SELECT read FROM files ORDER BY read LIMIT 1 OFFSET (SELECT count(*) / 2 FROM files))",
 		"DELETE FROM recipes WHERE path NOT IN (SELECT path FROM files)",
+		"DELETE FROM bases WHERE path NOT IN (SELECT path FROM files)",
 	} {
 		if _, err := tx.Exec(statement); err != nil {
 			return err

@@ -94,24 +94,7 @@ func collect(ctx context.Context, rows *sql.Rows, found map[string]Known) error 
 
 // Recipe gives the recipe of the blob that the index knows for a path, and whether there is one.
 func (x *Index) Recipe(ctx context.Context, path string) (recipe chunk.Recipe, ok bool, err error) {
-	path = filepath.Clean(path)
-	err = x.use(ctx, fmt.Sprintf("look up the recipe of %q", path), func(db *sql.DB) error {
-		ok = false
-		var stored []byte
-		err := db.QueryRow("SELECT recipe FROM recipes WHERE path = ?", []byte(path)).Scan(&stored)
-		if errors.Is(err, sql.ErrNoRows) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if recipe, err = parseRecipe(path, stored); err != nil {
-			return err
-		}
-		ok = true
-		return nil
-	})
-	return recipe, ok, err
+	return x.storedRecipe(ctx, "the recipe", "SELECT recipe FROM recipes WHERE path = ?", filepath.Clean(path))
 }
 
 // A stored recipe is the CRC-32C of the path and the encoded recipe, little-endian, and the encoded recipe.
@@ -146,18 +129,19 @@ func (x *Index) Remember(ctx context.Context, facts []Fact) error {
 }
 
 func remember(ctx context.Context, tx *sql.Tx, facts []Fact) (err error) {
-	var statements [3]*sql.Stmt
+	var statements [4]*sql.Stmt
 	for i, text := range []string{
 		"INSERT OR REPLACE INTO files (path, record, read) VALUES (?, ?, ?)",
 		"INSERT OR REPLACE INTO recipes (path, recipe) VALUES (?, ?)",
 		"DELETE FROM recipes WHERE path = ?",
+		keepBase,
 	} {
 		if statements[i], err = tx.Prepare(text); err != nil {
 			return err
 		}
 		defer statements[i].Close()
 	}
-	insert, keep, drop := statements[0], statements[1], statements[2]
+	insert, keep, drop, putAside := statements[0], statements[1], statements[2], statements[3]
 	var record []byte
 	for _, f := range facts {
 		if err := ctx.Err(); err != nil {
@@ -166,6 +150,11 @@ func remember(ctx context.Context, tx *sql.Tx, facts []Fact) (err error) {
 		path := filepath.Clean(f.Path)
 		k := Known{Stat: f.Stat, Blob: f.Blob, Origin: f.Origin, Verbatim: f.Verbatim, HasRecipe: f.Recipe.Len() > 0, Racy: racy(f.Stat, f.Read)}
 		record = appendRecord(record[:0], path, k)
+		if k.HasRecipe {
+			if _, err := putAside.Exec([]byte(path), digestBytes(f.Blob)); err != nil {
+				return err
+			}
+		}
 		if _, err := insert.Exec([]byte(path), record, f.Read.Unix()); err != nil {
 			return err
 		}

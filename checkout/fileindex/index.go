@@ -25,6 +25,9 @@ var ErrClosed = errors.New("the index of files is closed")
 // errDamaged: what the file holds was not written by this package, or not all of it arrived on the disk.
 var errDamaged = errors.New("the index of files is damaged")
 
+// errOtherVersion: the file was written by another version of this package.
+var errOtherVersion = errors.New("the index of files has another version")
+
 // defaultLimit is the size of the index of some three million files, or of the recipes of 2 TB in large files.
 const defaultLimit = 1 << 30
 

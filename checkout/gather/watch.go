@@ -46,9 +46,12 @@ func (o WatchOptions) withDefaults() WatchOptions {
 	return o
 }
 
+// ErrAgain is what the function that [Watch] calls returns, wrapped or not, if it could do nothing about a change yet.
+var ErrAgain = errors.New("the change could not be handled yet")
+
 // Watch calls changed once when everything is being watched, and then again soon after files of the roots have changed,
-// until ctx ends, which is no error, or changed returns one, which is returned. There is one call at a time; what changes
-// meanwhile leads to a further one. The roots are as in [WalkAll], and what that ignores is ignored.
+// until ctx ends, which is no error, or changed returns one, which is returned. After [ErrAgain] it goes on, and tells of
+// the change again with the next look. There is one call at a time; what changes meanwhile leads to a further one. The roots are as in [WalkAll], and what that ignores is ignored.
 //
 // Where the system reports no changes, or lost some, they are found by looking at the trees every now and then. A
 // change is then told at most twice. A tree that cannot be read leads to a call as well: changed meets the reason.
@@ -292,6 +295,9 @@ func (w *watch) survey(ctx context.Context) survey {
 func (w *watch) looked(ctx context.Context, r result) error {
 	w.busy, w.seen = nil, r.survey
 	w.complain(r.fault)
+	if errors.Is(r.err, ErrAgain) {
+		w.forced = true
+	}
 	if err := w.outcome(ctx, r); err != nil {
 		return err
 	}
@@ -307,7 +313,7 @@ func (w *watch) looked(ctx context.Context, r result) error {
 
 // outcome is changed's error, unless the end of ctx is all that it says.
 func (w *watch) outcome(ctx context.Context, r result) error {
-	if ctx.Err() != nil && errors.Is(r.err, ctx.Err()) {
+	if ctx.Err() != nil && errors.Is(r.err, ctx.Err()) || errors.Is(r.err, ErrAgain) {
 		return nil
 	}
 	return r.err

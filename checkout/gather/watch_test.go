@@ -3,6 +3,7 @@ package gather
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -220,6 +221,23 @@ func TestWatchTellsOfChangesDuringACall(t *testing.T) {
 		w.report(fsnotify.Write, "a.blend")
 		pass(time.Minute)
 		w.check(t, 0, time.Second, 11*time.Second)
+	})
+}
+
+func TestWatchTellsAgainOfWhatCouldNotBeHandled(t *testing.T) {
+	watchInBubble(t, WatchOptions{Rescan: 30 * time.Second}, func(t *testing.T, w *watched) {
+		w.counts(t, 1)
+		w.mu.Lock()
+		w.changed = func(context.Context) error { return fmt.Errorf("the store is away: %w", ErrAgain) }
+		w.mu.Unlock()
+		lay(t, w.root, map[string]string{"a.blend": "changed"})
+		pass(time.Minute)
+		w.check(t, time.Second, 30*time.Second, time.Minute)
+		w.mu.Lock()
+		w.changed = nil
+		w.mu.Unlock()
+		pass(90 * time.Second)
+		w.counts(t, 1)
 	})
 }
 

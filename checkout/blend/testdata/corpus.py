@@ -574,7 +574,7 @@ def bakes():
 def lost():
     """A file of most kinds of dependency that is not there."""
     scene = fresh()
-    misses = [at("lost", name) for name in ("smoke.vdb", "lamp.ies", "shader.osl", "one.abc", "points.pc2", "clip7.png", "beep.wav", "u.1001.png", "strip.png")]
+    misses = [at("lost", name) for name in ("smoke.vdb", "lamp.ies", "shader.osl", "one.abc", "points.pc2", "clip7.png", "beep.wav", "u.1001.png", "u.<UDIM>.png", "strip.png")]
     volume, image = bpy.data.volumes.new("smoke"), keep("tiles", "//lost/u.<UDIM>.png", "TILED")
     volume.filepath, volume.use_fake_user = "//lost/smoke.vdb", True
     world = bpy.data.worlds.new("world")
@@ -589,7 +589,7 @@ def lost():
     points.cache_format, points.filepath = "PC2", "//lost/points.pc2"
     cloth = thing("cloth", scene).modifiers.new("cloth", "CLOTH").point_cache
     cloth.use_external, cloth.name, cloth.filepath = True, "cloth", "//lost/sim"
-    misses.append(at("lost", "sim", "cloth"))
+    misses += [at("lost", "sim", "cloth"), os.path.join(TOP, "lost", "sim")]
     bpy.data.movieclips.load(picture("lost", "clip7.png")).use_fake_user = True
     bpy.data.sounds.load(sound("lost", "beep.wav")).use_fake_user = True
     strips(scene.sequence_editor_create()).new_image("strip", "//lost/strip.png", 1, 1)
@@ -625,6 +625,147 @@ def archives():
     save(at("archives", "main.blend"), needs)
 
 
+def shown(name, **user):
+    """An image sequence on a material of its own; its image user gets the settings."""
+    material = bpy.data.materials.new(name)
+    material.use_nodes = material.use_fake_user = True
+    node = material.node_tree.nodes.new("ShaderNodeTexImage")
+    node.image = keep(name, f"//spans/{name}01.png", "SEQUENCE")
+    node.image.use_fake_user = False
+    for setting, value in user.items():
+        setattr(node.image_user, setting, value)
+    return node.image_user
+
+
+def spans():
+    """Sequences that frames of the scene lie before, that numbers below zero are asked of, and that curves move."""
+    scene = fresh()
+    scene.frame_end = 4
+    for number in range(8):
+        for name in "early", "below", "still", "moved", "driven":
+            picture("spans", f"{name}{number:02}.png")
+    shown("early", frame_start=4, frame_offset=3, frame_duration=3)
+    shown("below", frame_start=1, frame_offset=-2, frame_duration=10)
+    shown("still", frame_duration=10)
+    shown("moved", frame_duration=1).keyframe_insert("frame_offset", frame=1)
+    shown("driven", frame_duration=1).driver_add("frame_offset").driver.expression = "frame"
+    clip = bpy.data.movieclips.load(at("spans", "early05.png"))
+    clip.use_fake_user, clip.frame_start = True, 2  # The first frame of the scene shows the file before.
+    other = bpy.data.scenes.new("other")
+    other.frame_start, other.frame_end = 1, 5
+    strips(scene.sequence_editor_create()).new_scene("other", other, 1, 1)
+    numbers = {"early": range(3, 8), "below": range(4), "still": range(1, 6), "moved": range(8), "driven": range(8)}
+    save(at("spans.blend"), [at("spans", f"{name}{n:02}.png") for name in numbers for n in numbers[name]])
+
+
+def views():
+    """Strips that have a file for each view of their scene."""
+    scene = fresh()
+    scene.render.use_multiview = True
+    needs = [picture("views", f"one_{view}.png") for view in "LR"] + [picture("views", "two_L.png"), plain("views", "clip_L.avi"), plain("views", "clip_R.avi")]
+    picture("views", "one.png")
+    editor = scene.sequence_editor_create()
+    images = strips(editor).new_image("images", at("views", "one_L.png"), 1, 1)
+    images.elements.append("two_L.png")
+    movie = strips(editor).new_movie("movie", at("views", "clip_L.avi"), 2, 1)
+    for strip in images, movie:
+        strip.use_multiview, strip.views_format = True, "INDIVIDUAL"
+    flat = strips(editor).new_image("flat", needs[0], 3, 1)
+    flat.use_multiview, flat.views_format = True, "STEREO_3D"
+    save(at("views.blend"), needs, [at("views", "two_R.png")])
+
+
+def link_in(library, kind, name):
+    with bpy.data.libraries.load(library, link=True, relative=True) as (_, to):
+        setattr(to, kind, [name])
+    return getattr(to, kind)[0]
+
+
+def textured(folder):
+    """A library with a material that shows a picture beside it, and one that nobody links."""
+    fresh()
+    for name in "leaf", "unused":
+        material = bpy.data.materials.new(name)
+        material.use_nodes = material.use_fake_user = True
+        material.node_tree.nodes.new("ShaderNodeTexImage").image = keep(name, f"//tex/{name}.png")
+        material.node_tree.nodes[-1].image.use_fake_user = False
+        picture(folder, "tex", name + ".png")
+    path = at(folder, "leaf.blend")
+    bpy.ops.wm.save_as_mainfile(filepath=path)
+    return path
+
+
+def packed_libraries():
+    """Libraries inside the scene, whose textures lie on disk; and one that a library has packed, which helps nobody."""
+    leaf = textured("packing/leaf")
+    scene = fresh()
+    branch = at("packing", "branch", "branch.blend")
+    bpy.ops.wm.save_as_mainfile(filepath=branch)
+    thing("branch", scene).data.materials.append(link_in(leaf, "materials", "leaf"))
+    bpy.ops.wm.save_as_mainfile(filepath=branch)
+    for name, pack in ("scene.blend", True), ("loose.blend", False):
+        scene = fresh()
+        bpy.ops.wm.save_as_mainfile(filepath=at("packing", name))
+        scene.collection.objects.link(link_in(branch, "objects", "branch"))
+        bpy.ops.wm.save_as_mainfile(filepath=at("packing", name))
+        if pack:
+            bpy.ops.file.pack_libraries()
+            save(at("packing", name), [at("packing", "leaf", "tex", "leaf.png")], compress=True)
+    save(at("packing", "loose.blend"), [branch, leaf, at("packing", "leaf", "tex", "leaf.png")])
+    bpy.ops.wm.open_mainfile(filepath=branch)
+    bpy.ops.file.pack_libraries()
+    bpy.ops.wm.save_mainfile()
+
+
+def siblings():
+    """A library that was first loaded for another one, of which nothing is needed."""
+    leaf = textured("siblings")
+    other, branch = at("siblings", "other.blend"), at("siblings", "branch.blend")
+    for path, parts in (other, [(leaf, "materials", "unused")]), (branch, [(other, "objects", other), (leaf, "materials", "leaf")]):
+        scene = fresh()
+        bpy.ops.wm.save_as_mainfile(filepath=path)
+        for library, kind, name in parts:
+            linked = link_in(library, kind, os.path.basename(name))
+            if kind == "materials":
+                thing(os.path.basename(path), scene).data.materials.append(linked)
+            else:
+                scene.collection.objects.link(linked)
+        bpy.ops.wm.save_as_mainfile(filepath=path)
+    scene = fresh()
+    bpy.ops.wm.save_as_mainfile(filepath=at("siblings", "scene.blend"))
+    scene.collection.objects.link(link_in(branch, "objects", "branch.blend"))
+    save(at("siblings", "scene.blend"), [branch, leaf, at("siblings", "tex", "leaf.png")])
+
+
+def aliases():
+    """One library by its path and by a link in another folder: its relative paths start from either."""
+    real = textured("aliases/real")
+    needs = [real, at("aliases", "real", "tex", "leaf.png"), picture("aliases", "linked", "tex", "leaf.png"), at("aliases", "linked", "alias.blend")]
+    os.symlink(real, needs[-1])
+    scene = fresh()
+    for path in real, needs[-1]:
+        thing("leaf", scene).data.materials.append(link_in(path, "materials", "leaf"))
+    save(at("aliases", "scene.blend"), needs)
+
+
+def roots():
+    """Paths that lead to the folder of the .blend file itself, and the caches of a fluid right there."""
+    scene = fresh()
+    keep("nothing", "//")
+    plain("roots", "other_000001_01.bphys")
+    scene["all"] = "//"
+    scene.id_properties_ui("all").update(subtype="DIR_PATH")
+    fluid = thing("domain", scene).modifiers.new("fluid", "FLUID")
+    fluid.show_viewport = fluid.show_render = False
+    fluid.fluid_type = "DOMAIN"
+    fluid.domain_settings.cache_directory = "//"
+    cloth = thing("cl", scene).modifiers.new("cloth", "CLOTH").point_cache
+    cloth.use_external = True
+    cloth.index, cloth.filepath, cloth.name = 1, "//", ""
+    needs = [plain("roots", "data", "fluid_data_0001.vdb"), plain("roots", "_000001_01.bphys")]
+    save(at("roots", "scene.blend"), needs)
+
+
 def list_all():
     for path, scene in expected.items():
         bpy.ops.wm.open_mainfile(filepath=at(path))
@@ -632,21 +773,14 @@ def list_all():
         scene["listed"] = sorted(listed)
 
 
-images()
-sequences()
-shown_elsewhere()
-caches()
-movies()
-media()
-libraries()
-simulations()
-packed()
-overrides()
-deep()
-bakes()
-lost()
-quick()
-archives()
-list_all()
-with open(at("expected.json"), "w") as file:
-    json.dump(expected, file)
+def write_expected(name):
+    list_all()
+    with open(at(name), "w") as file:
+        json.dump(expected, file)
+
+
+if __name__ == "__main__":
+    scenes = [images, sequences, shown_elsewhere, caches, movies, media, libraries, simulations, packed, overrides, deep, bakes, lost, quick]
+    for make in scenes + [archives, spans, views, packed_libraries, siblings, aliases, roots]:
+        make()
+    write_expected("expected.json")

@@ -1,20 +1,22 @@
 # Makes a scene in which a path stands in every kind of field that this Blender has: python fixture.py -- NAME.blend
 #
-# Beside it NAME.json lists the fields as the tests expect them: datablock, kind, field, path. No file that the scene
-# names exists.
+# The versions are bpy 4.2.23, 4.5.15 and 5.0.1. Beside the scene, NAME.json lists the fields as the tests expect them:
+# datablock, kind, field, path. Of the files that the scene names only those in the folder caches exist, which caches.py
+# and layers.py made; the scene has to be saved beside it.
 import json
 import os
 import shutil
 import struct
+import subprocess
 import sys
-import tempfile
 import wave
 
 import bpy
 
 target = os.path.abspath(sys.argv[sys.argv.index("--") + 1])
 fields = []
-scratch = tempfile.mkdtemp()
+scratch = "/tmp/fixture"
+os.makedirs(scratch)
 
 
 def expect(datablock, kind, field, path):
@@ -49,6 +51,14 @@ def thing(name, data=None):
     return object
 
 
+def pack():
+    """Compresses the file as Blender does, in one frame with a seek table, but harder."""
+    plain = os.path.getsize(target)
+    packed = subprocess.run(["zstd", "-19", "--stdout", "--quiet", target], check=True, capture_output=True).stdout
+    with open(target, "wb") as out:
+        out.write(packed + struct.pack("<IIIIIBI", 0x184D2A5E, 17, len(packed), plain, 1, 0, 0x8F92EAB1))
+
+
 def images():
     for name, source, path in (
         ("plain", "FILE", "//tex/plain.png"), ("absolute", "FILE", "/studio/tex/ünïcode [1].png"),
@@ -61,6 +71,14 @@ def images():
         image.filepath_raw = expect("IM" + name, "image", "Image.name", path)
         if source == "TILED":
             image.tiles.new(1012)
+    bpy.context.scene.render.use_multiview = True
+    left, _ = picture("eye_L.png"), picture("eye_R.png")
+    views = keep(bpy.data.images.load(left))
+    views.use_multiview, views.views_format = True, "INDIVIDUAL"
+    views.filepath = left
+    views.reload()
+    for field, name in ("Image.name", "eye_L.png"), ("ImageView.filepath", "eye_L.png"), ("ImageView.filepath", "eye_R.png"):
+        expect("IMeye_L.png", "image", field, os.path.join(scratch, name))
     bpy.data.images.new("generated", 4, 4).filepath_raw = "//tex/generated.png"
     packed = keep(bpy.data.images.load(picture("packed.png")))
     packed.pack()
@@ -78,6 +96,12 @@ def media():
     clip.filepath = expect("MCclip7.png", "movie clip", "MovieClip.name", "//media/clip7.png")
     clip.use_proxy_custom_directory = True
     clip.proxy.directory = expect("MCclip7.png", "movie clip proxies", "MovieClip.proxy.dir", "//media/proxies/")
+    editor = bpy.context.scene.sequence_editor_create()
+    strips = editor.strips if hasattr(editor, "strips") else editor.sequences
+    if bpy.app.build_options.audaspace:
+        played = keep(strips.new_sound("played", os.path.join(scratch, "beep.wav"), 3, 1).sound)
+        played.filepath = expect("SO" + played.name, "sound", "bSound.name", "//media/played.wav")
+        expect("SCScene", "sound strip", "StripElem.name", os.path.join(scratch, "beep.wav"))
     text = bpy.data.texts.load(file("notes.txt"))
     text.filepath = expect("TXnotes.txt", "text", "Text.name", "//media/notes.txt")
     volume = keep(bpy.data.volumes.new("smoke"))
@@ -86,9 +110,13 @@ def media():
     cache = keep(bpy.data.cache_files[0])
     cache.filepath = expect("CFcache.abc", "cache file", "CacheFile.filepath", "//media/cache.abc")
     cache.layers.new(expect("CFcache.abc", "cache file layer", "CacheFileLayer.filepath", "//media/layer.abc"))
+    for name in "box.abc", "usd/top.usdc":
+        bpy.ops.cachefile.open(filepath=file(os.path.basename(name)))
+        real = keep(bpy.data.cache_files[os.path.basename(name)])
+        real.filepath = expect("CF" + real.name, "cache file", "CacheFile.filepath", "//caches/" + name)
+    smoke = keep(bpy.data.volumes.new("real"))
+    smoke.filepath = expect("VOreal", "volume", "Volume.filepath", "//caches/smoke.vdb")
     scene = bpy.context.scene
-    editor = scene.sequence_editor_create()
-    strips = editor.strips if hasattr(editor, "strips") else editor.sequences
     strip = strips.new_image("pictures", expect("SCScene", "sequencer strip", "StripElem.name", "//strip/first.png"), 1, 1)
     strip.elements.append("second.png")
     scene["asset"] = expect("SCScene", "custom property asset", "IDProperty.data.pointer", "//media/asset.bin")
@@ -103,6 +131,12 @@ def nodes():
     node = tree.nodes.new("ShaderNodeScript")
     node.mode = "EXTERNAL"
     node.filepath = expect("NTshading", "OSL script", "NodeShaderScript.filepath", "//media/shader.osl")
+    shown = tree.nodes.new("ShaderNodeTexImage")
+    shown.image, shown.image_user.frame_duration = bpy.data.images["run"], 2
+    other = keep(bpy.data.node_groups.new("reading", "GeometryNodeTree"))
+    other.nodes.new("GeometryNodeImageTexture").inputs["Image"].default_value = bpy.data.images["run"]
+    other.nodes.new("FunctionNodeInputString").string = expect("NTreading", "node input", "NodeInputString.string", "//caches/box.abc")
+    other.nodes.new("FunctionNodeInputString").string = "//caches/none.abc"
     camera = keep(bpy.data.cameras.new("camera"))
     if hasattr(camera, "custom_filepath"):
         camera.type, camera.custom_mode = "CUSTOM", "EXTERNAL"
@@ -149,7 +183,10 @@ images()
 media()
 nodes()
 modifiers()
-bpy.ops.wm.save_as_mainfile(filepath=target, compress=True, relative_remap=False)
+if os.path.exists(target):
+    os.remove(target)
+bpy.ops.wm.save_as_mainfile(filepath=target, compress=False, relative_remap=False)
+pack()
 shutil.rmtree(scratch)
 with open(os.path.splitext(target)[0] + ".json", "w") as out:
     json.dump(fields, out, ensure_ascii=False, indent=1)

@@ -8,7 +8,8 @@
 // untouched to package fileindex.
 //
 // Promises: no file of the artist's is written to. What is needed and not there is reported by the datablock that names
-// it. A path that differs from a file's name in case or Unicode form only leads to that file; a path of another system is
+// it, and so is a library that is there and cannot be read. Of libraries only what is linked from them counts, however
+// they are found. A path that differs from a file's name in case or Unicode form only leads to that file; a path of another system is
 // translated by the caller's variables, or reported. The same files give the same tree. A file that a datablock names is
 // never ignored; only what a needed folder happens to hold can be.
 //

@@ -74,9 +74,18 @@ func (g *gathering) layFile(l located, f laid, place, source string, outside boo
 		g.addFile(g.scenePlace(scene), scene, outside)
 	case inFolder:
 		g.addFile(path.Join(place, f.below), filepath.Join(source, filepath.FromSlash(below)), outside)
+	case g.isInside(f.source) && !outside:
+		// Such as a layer of a cache: the file that names it keeps its place as well.
+		own, spelling, _ := g.places.inside(filepath.Dir(f.source))
+		g.addFile(path.Join(own, filepath.Base(f.source)), filepath.Join(spelling, filepath.Base(f.source)), false)
 	default:
 		g.warn("%s of %s names %s, which lies in another folder than the rest of it; it is left out", l.Datablock, l.Blend, f.source)
 	}
+}
+
+func (g *gathering) isInside(file string) bool {
+	_, _, ok := g.places.inside(filepath.Dir(file))
+	return ok
 }
 
 // placeOf is the place of the folder that a dependency's path leads to; source is the spelling of that folder to read
@@ -104,7 +113,7 @@ const unwritten = "PointCache.name"
 
 // scene is the spelling of a .blend file's path that counts.
 func (g *gathering) scene(path string) string {
-	return cmp.Or(g.scenes[g.disk.real(path)], path)
+	return cmp.Or(g.scenes[g.sceneKey(path)], path)
 }
 
 // scenePlace is the place of a .blend file.
@@ -140,7 +149,8 @@ func (g *gathering) decide(l located, place string) {
 		return
 	}
 	base := cmp.Or(l.Base, l.Blend)
-	if _, _, inside := g.places.inside(filepath.Dir(base)); l.Base != "" && !inside {
+	_, _, inside := g.places.inside(filepath.Dir(base))
+	if comes := g.scenes[g.sceneKey(base)] != ""; l.Base != "" && !inside && !comes {
 		g.warn("%s of %s is stored with paths that start from %s, which lies outside the project; its files may not be found", l.Datablock, l.Blend, l.Base)
 		return
 	}
@@ -243,7 +253,6 @@ func (g *gathering) changeScenes() error {
 // finish checks the tree as a whole.
 func (g *gathering) finish() (Shot, error) {
 	g.shot.Features = g.shot.Report.Features
-	g.shot.Warnings = append(g.shot.Warnings, g.shot.Report.Warnings...)
 	slices.SortFunc(g.shot.Missing, func(a, b Missing) int {
 		return cmp.Or(cmp.Compare(a.Blend, b.Blend), cmp.Compare(a.Datablock, b.Datablock), cmp.Compare(a.Resolved, b.Resolved), cmp.Compare(a.Kind, b.Kind))
 	})

@@ -13,8 +13,8 @@ import (
 // located is a dependency with its files as they are on disk.
 type located struct {
 	blend.Dependency
-	folder  string // where the path's last component lies, as it is on disk; "" for a path of another system
-	name    string // the path's last component, as it is on disk, with tokens and counters as they are written
+	folder  string // what [split] gives, as it is on disk; "" for a path of another system
+	name    string // the rest of the path, as it is on disk, with tokens and counters as they are written
 	files   []laid
 	missing []string
 	note    string
@@ -45,10 +45,11 @@ func (g *gathering) locate(d blend.Dependency) (located, error) {
 			return l, nil
 		}
 	}
-	spelling, _ := g.disk.spelled(filepath.Dir(path))
-	l.folder, l.name = spelling, filepath.Base(path)
+	top, name := split(path)
+	l.folder, _ = g.disk.spelled(top)
+	l.name = name
 	for _, file := range d.Files {
-		l.add(filepath.Dir(path), file)
+		l.add(top, file)
 	}
 	if len(d.Files) == 1 && len(wanted) == 0 && d.Files[0] == path {
 		// On a disk that does not tell cases apart, the path can be spelled differently all the same.
@@ -67,6 +68,20 @@ func (g *gathering) locate(d blend.Dependency) (located, error) {
 		}
 	}
 	return l, nil
+}
+
+// split parts a path before its last component, or before the first one with a token for tiles: that stands for a folder
+// each. name has slashes.
+func split(path string) (folder, name string) {
+	folder = filepath.Dir(path)
+	for strings.Contains(folder, "<UDIM>") || strings.Contains(folder, "<UVTILE>") {
+		folder = filepath.Dir(folder)
+	}
+	name, inside := relativeTo(folder, path)
+	if !inside || name == "" {
+		return folder, filepath.Base(path)
+	}
+	return folder, name
 }
 
 // moveAll gives the paths in another folder.
@@ -101,7 +116,8 @@ func (l *located) respell(d *disk) {
 
 // search looks for a file of a dependency that is not where it should be. path is the dependency's own one.
 func (g *gathering) search(l *located, path, file string) error {
-	below, err := filepath.Rel(filepath.Dir(path), file)
+	top, _ := split(path)
+	below, err := filepath.Rel(top, file)
 	if err != nil {
 		return err
 	}

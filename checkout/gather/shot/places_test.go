@@ -145,3 +145,43 @@ func checkPlaces(t *rapid.T, root string, places, texts map[string]string) {
 		t.Errorf("folders share places: %q", folders)
 	}
 }
+
+// TestTilesInFolders lays out an image whose tiles lie in a folder each, outside the project.
+func TestTilesInFolders(t *testing.T) {
+	top := t.TempDir()
+	scene, outside := filepath.Join(top, "p", "scene.blend"), filepath.Join(top, "out")
+	written := filepath.Join(outside, "<UDIM>", "wood.png")
+	files := []string{filepath.Join(outside, "1001", "wood.png"), filepath.Join(outside, "1002", "wood.png")}
+	for _, path := range append([]string{scene}, files...) {
+		write(t, path, path)
+	}
+	g, err := newGathering(t.Context(), scene, Options{Spool: top})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.nameScene(scene)
+	gone := filepath.Join(outside, "1003", "wood.png")
+	d := blend.Dependency{Blend: scene, Datablock: "IMwood", Kind: "image", Field: "Image.name", Written: written, Resolved: written, Files: files, Missing: []string{gone}, Required: true}
+	l, err := g.locate(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.found = append(g.found, l)
+	if err := g.layOut(); err != nil {
+		t.Fatal(err)
+	}
+	place := g.places.outside(g.disk.real(outside))
+	for _, tile := range []string{"1001", "1002"} {
+		if _, ok := g.files[place+"/"+tile+"/wood.png"]; !ok {
+			t.Errorf("tile %s is not there: %q", tile, slices.Sorted(maps.Keys(g.files)))
+		}
+	}
+	for _, text := range g.edits[scene] {
+		if want := "//" + place + "/<UDIM>/wood.png"; text != want {
+			t.Errorf("the path becomes %q, want %q", text, want)
+		}
+	}
+	if len(g.edits[scene]) != 1 || len(g.shot.Warnings) > 0 || len(g.shot.Missing) != 1 || g.shot.Missing[0].Resolved != gone {
+		t.Errorf("edits %v, warnings %q, missing %v", g.edits, g.shot.Warnings, g.shot.Missing)
+	}
+}

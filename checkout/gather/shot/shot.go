@@ -121,7 +121,7 @@ type gathering struct {
 	spool     spool
 	found     []located
 	numbers   map[string]*several         // by .blend file
-	scenes    map[string]string           // of .blend files, by their paths without links: the spelling that counts
+	scenes    map[string]string           // of .blend files, by sceneKey: the spelling that counts
 	edits     map[string]map[field]string // new texts, by the .blend file that stores the field
 	files     map[string]gather.File      // by their places in the tree
 	outside   map[string]string           // sources from outside, by their places in the tree
@@ -172,36 +172,55 @@ func newGathering(ctx context.Context, path string, options Options) (*gathering
 	return g, nil
 }
 
-// trace finds all dependencies. A library that is only found by another spelling of its path is unknown to the trace, so
-// that it is traced once more, as a file of its own.
+// trace finds all dependencies. A library that is only found by another spelling of its path, or by a variable, is unknown
+// to the trace, so that the trace is told and begins anew.
 func (g *gathering) trace() error {
-	traced := []string{g.main}
+	elsewhere := map[string]string{}
 	for {
-		report, err := blend.Trace(g.ctx, traced, blend.Options{Frames: g.options.Frames})
+		report, err := blend.Trace(g.ctx, []string{g.main}, blend.Options{Frames: g.options.Frames, Libraries: elsewhere})
 		if err != nil {
 			return err
 		}
 		g.shot.Report, g.found = report, make([]located, 0, len(report.Dependencies))
-		more := map[string]bool{}
+		before := len(elsewhere)
 		for _, d := range report.Dependencies {
 			l, err := g.locate(d)
 			if err != nil {
 				return err
 			}
-			g.found = append(g.found, l)
 			if d.Kind == libraryKind && len(d.Files) == 0 && len(l.files) > 0 {
-				more[l.files[0].source] = true
+				elsewhere[d.Resolved] = l.files[0].source
 			}
+			g.found = append(g.found, l)
 		}
-		before := len(traced)
-		for _, path := range slices.Sorted(maps.Keys(more)) {
-			if !slices.Contains(traced, path) {
-				traced = append(traced, path)
-			}
-		}
-		if len(traced) == before {
-			g.nameScenes(traced[1:])
+		if len(elsewhere) == before {
+			g.reportUnreadable()
+			g.nameScenes()
 			return nil
+		}
+	}
+}
+
+// reportUnreadable counts libraries that nobody can read as missing: nothing of what is linked from them would be there.
+func (g *gathering) reportUnreadable() {
+	reasons := map[string][]string{} // one for each spelling
+	for _, path := range slices.Sorted(maps.Keys(g.shot.Report.Unreadable)) {
+		real := g.disk.real(path)
+		reasons[real] = append(reasons[real], g.shot.Report.Unreadable[path])
+	}
+	told := map[string]bool{}
+	for i := range g.found {
+		l := &g.found[i]
+		if l.Kind != libraryKind || len(l.files) == 0 {
+			continue
+		}
+		for _, why := range reasons[g.disk.real(l.files[0].source)] {
+			l.missing, l.note, told[why] = []string{l.files[0].source}, why, true
+		}
+	}
+	for _, text := range g.shot.Report.Warnings {
+		if !told[text] {
+			g.warn("%s", text)
 		}
 	}
 }
@@ -211,12 +230,8 @@ const libraryKind = "library"
 
 // nameScenes decides which spelling of each .blend file counts, where several lead to it: the trace's own, since the
 // relative paths in the file were taken from there.
-func (g *gathering) nameScenes(extra []string) {
+func (g *gathering) nameScenes() {
 	g.nameScene(g.main)
-	for _, path := range extra {
-		g.nameScene(path)
-		g.warn("library %s was found by another spelling of its path; all that it holds is taken along", path)
-	}
 	for _, l := range g.found {
 		g.nameScene(l.Blend)
 	}
@@ -228,9 +243,19 @@ func (g *gathering) nameScenes(extra []string) {
 }
 
 func (g *gathering) nameScene(path string) {
-	if key := g.disk.real(path); g.scenes[key] == "" {
+	if key := g.sceneKey(path); g.scenes[key] == "" {
 		g.scenes[key] = path
 	}
+}
+
+// sceneKey is the same for spellings of one .blend file that lead to one place in the tree. A link in another folder of
+// the project is a file of its own: the relative paths in it start from there.
+func (g *gathering) sceneKey(path string) string {
+	folder, _, inside := g.places.inside(filepath.Dir(path))
+	if !inside {
+		folder = g.disk.real(filepath.Dir(path))
+	}
+	return folder + "\x00" + g.disk.real(path)
 }
 
 func (g *gathering) warn(format string, args ...any) {

@@ -462,3 +462,70 @@ func TestFieldsThatAreNotThereAreTold(t *testing.T) {
 		}
 	}
 }
+
+// TestUnreadableLibrariesAreMissing cuts a library short: whatever is linked from it would be lost.
+func TestUnreadableLibrariesAreMissing(t *testing.T) {
+	top := project(t)
+	library := filepath.Join(top, "project", "lib", "table.blend")
+	content, err := os.ReadFile(library)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, bytes := range map[string]string{"was cut short": string(content[:1000]), "no .blend file": "hello\n"} {
+		write(t, library, bytes)
+		s := gatherOne(t, filepath.Join(top, "project", "shots", "010.blend"), projectOptions(t, top))
+		found := slices.ContainsFunc(s.Missing, func(m Missing) bool {
+			return m.Datablock == "LItable.blend" && m.Resolved == library && m.Required && strings.Contains(m.Note, what)
+		})
+		if !found || len(s.Warnings) > 0 {
+			t.Errorf("%s: missing %+v, warnings %q", what, s.Missing, s.Warnings)
+		}
+		write(t, library, string(content))
+	}
+}
+
+// TestLinkedLibraryIsTwo gathers a library by its path and by a link in another folder: the relative paths in it start
+// from either.
+func TestLinkedLibraryIsTwo(t *testing.T) {
+	top := project(t)
+	folder := t.TempDir()
+	options := projectOptions(t, top)
+	options.Root = folder
+	library, linked := filepath.Join(folder, "lib", "table.blend"), filepath.Join(folder, "linked", "table.blend")
+	respell(t, filepath.Join(top, "project", "lib", "table.blend"), library, func(written string) string {
+		return "//" + filepath.Base(written)
+	})
+	write(t, filepath.Join(folder, "lib", "cloth.png"), "one")
+	write(t, filepath.Join(folder, "linked", "cloth.png"), "another")
+	if err := os.Symlink(library, linked); err != nil {
+		t.Fatal(err)
+	}
+	scene := filepath.Join(folder, "shots", "010.blend")
+	respell(t, filepath.Join(top, "project", "shots", "010.blend"), scene, func(written string) string {
+		switch written {
+		case filepath.Join(top, "project", "lib", "table.blend"):
+			return library
+		case filepath.Join(top, "elsewhere", "alias", "table.blend"):
+			return linked
+		}
+		return written
+	})
+	s := gatherOne(t, scene, options)
+	laid := layOut(t, s.Tree)
+	for _, folder := range []string{"lib", "linked"} {
+		for _, name := range []string{"table.blend", "cloth.png"} {
+			if !slices.Contains(placesOf(s), folder+"/"+name) {
+				t.Errorf("%s/%s is not there", folder, name)
+			}
+		}
+	}
+	report, err := blend.Trace(t.Context(), []string{filepath.Join(laid, "shots", "010.blend")}, blend.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{filepath.Join(laid, "lib", "cloth.png"), filepath.Join(laid, "linked", "cloth.png")} {
+		if !slices.Contains(report.Files, want) {
+			t.Errorf("the tree does not lead to %s", want)
+		}
+	}
+}

@@ -159,7 +159,8 @@ def libraries():
     picture(at("project", "lib", "cloth.png"), (0.1, 0.5, 0.2))
     cloth = glow("cloth", image("cloth", at("project", "lib", "cloth.png")))
     silk = glow("silk", image("silk", "//cloth.png"))
-    cloth.use_fake_user = silk.use_fake_user = True
+    linen = glow("linen", image("linen", "//none.png"))  # Nobody links to it.
+    cloth.use_fake_user = silk.use_fake_user = linen.use_fake_user = True
     save(at("project", "lib", "table.blend"))
     os.symlink(at("project", "lib"), at("elsewhere", "alias"))
 
