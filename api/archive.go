@@ -6,14 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"mime"
 	"net/http"
 	"path"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
 
 	"hayloft/api/gen"
+	"hayloft/api/tasklog"
 	"hayloft/scheduler"
 )
 
@@ -53,22 +56,27 @@ func TaskFolder(index int, name string) string {
 	return fmt.Sprintf("%04d-%s", index, archiveName(name))
 }
 
-// archiveName makes a name that every platform takes for a file or folder.
+// archiveName makes a short name that every platform takes for a file or folder.
 func archiveName(text string) string {
 	const most = 80
+	if runes := []rune(text); len(runes) > most {
+		text = string(runes[:most])
+	}
+	if text = portable(text); text == "" {
+		return "job"
+	}
+	return text
+}
+
+// portable replaces what some platform does not take in the name of a file.
+func portable(text string) string {
 	clean := strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || strings.ContainsRune(`/\:*?"<>|`, r) || r == unicode.ReplacementChar {
 			return '_'
 		}
 		return r
 	}, text)
-	if runes := []rune(clean); len(runes) > most {
-		clean = string(runes[:most])
-	}
-	if clean = strings.TrimRight(clean, " ."); clean == "" {
-		return "job"
-	}
-	return clean
+	return strings.TrimRight(clean, " .")
 }
 
 // VisitGetJobArchiveResponse sends the zip. An error after the first bytes breaks the connection, so that nobody takes half
@@ -119,21 +127,18 @@ func (a archive) write(w io.Writer) error {
 	return to.Close()
 }
 
-// writeTask adds the outputs and the log of one task, and gives the outputs that could not be read.
+// writeTask adds the outputs and the logs of one task, and gives the outputs that could not be read.
 func (a archive) writeTask(to *zip.Writer, t scheduler.Task) (missing []string, err error) {
 	folder, outputs := TaskFolder(t.Index, t.Name), a.outputs[t.ID]
-	taken := make(map[string]bool, len(outputs))
-	for _, o := range outputs {
+	paths := make([]string, len(outputs))
+	for i, o := range outputs {
+		paths[i] = o.Path
+	}
+	for i, name := range OutputNames(paths, tasklog.FileNames...) {
 		if err := a.ctx.Err(); err != nil {
 			return nil, err
 		}
-		name := archivePath(o.Path)
-		// Outputs of two roots can have one path.
-		for n := 2; taken[name]; n++ {
-			name = path.Join(fmt.Sprintf("%d", n), archivePath(o.Path))
-		}
-		taken[name] = true
-		there, err := a.writeOutput(to, path.Join(folder, name), o)
+		there, err := a.writeOutput(to, path.Join(folder, name), outputs[i])
 		if err != nil {
 			return nil, err
 		}
@@ -141,14 +146,36 @@ func (a archive) writeTask(to *zip.Writer, t scheduler.Task) (missing []string, 
 			missing = append(missing, path.Join(folder, name))
 		}
 	}
-	return missing, a.writeLog(to, path.Join(folder, "log.txt"), t)
+	return missing, a.writeLogs(to, folder, t)
+}
+
+// OutputNames places outputs, given by their registered paths, in one folder. No name leads out of it or is one of those that
+// are taken, and each is there once, on file systems too to which capital letters are the same as small ones.
+func OutputNames(registered []string, taken ...string) []string {
+	there := make(map[string]bool, len(registered)+len(taken))
+	for _, name := range taken {
+		there[strings.ToLower(name)] = true
+	}
+	names := make([]string, len(registered))
+	for i, output := range registered {
+		plain := archivePath(output)
+		name := plain
+		// Outputs of two roots can have one path.
+		for n := 2; there[strings.ToLower(name)]; n++ {
+			name = path.Join(strconv.Itoa(n), plain)
+		}
+		names[i], there[strings.ToLower(name)] = name, true
+	}
+	return names
 }
 
 // archivePath is a registered path as it may stand in an archive: it leads nowhere else.
 func archivePath(registered string) string {
 	parts := strings.Split(path.Clean("/" + strings.ReplaceAll(registered, `\`, "/"))[1:], "/")
 	for i, part := range parts {
-		parts[i] = archiveName(part)
+		if parts[i] = portable(part); parts[i] == "" {
+			parts[i] = "_"
+		}
 	}
 	return path.Join(parts...)
 }
@@ -172,25 +199,52 @@ func (a archive) writeOutput(to *zip.Writer, name string, o scheduler.Output) (t
 	return true, nil
 }
 
-// writeLog adds a log in pieces, however long it is. A task without one has none in the archive.
-func (a archive) writeLog(to *zip.Writer, name string, t scheduler.Task) error {
-	var entry io.Writer
-	for from := int64(0); ; {
-		text, err := a.server.Scheduler.Log(a.ctx, t.ID, from, logTextSize)
-		if err != nil || len(text) == 0 {
-			return err
-		}
-		if entry == nil {
-			entry, err = to.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Deflate, Modified: t.Updated})
-			if err != nil {
-				return err
-			}
-		}
-		if _, err := entry.Write(text); err != nil {
-			return err
-		}
-		from += int64(len(text))
+// writeLogs adds a task's log, and what its processes wrote to each stream, however much that is. A zip takes one file after
+// the other, so that the log is read once for each, as far as it went the first time.
+func (a archive) writeLogs(to *zip.Writer, folder string, t scheduler.Task) error {
+	entry := func(name string) (io.Writer, error) {
+		return to.CreateHeader(&zip.FileHeader{Name: path.Join(folder, name), Method: zip.Deflate, Modified: t.Updated})
 	}
+	whole, err := entry(tasklog.FileName)
+	if err != nil {
+		return err
+	}
+	size, err := a.copyLog(whole, t.ID, math.MaxInt64)
+	if err != nil {
+		return err
+	}
+	for _, name := range []string{tasklog.StdoutName, tasklog.StderrName} {
+		stream, err := entry(name)
+		if err != nil {
+			return err
+		}
+		split := tasklog.NewSplitter(stream, io.Discard)
+		if name == tasklog.StderrName {
+			split = tasklog.NewSplitter(io.Discard, stream)
+		}
+		if _, err := a.copyLog(split, t.ID, size); err != nil {
+			return err
+		}
+		if err := split.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// copyLog writes the first bytes of a log, at most limit, and gives their number.
+func (a archive) copyLog(to io.Writer, id scheduler.TaskID, limit int64) (size int64, err error) {
+	for size < limit {
+		text, err := a.server.Scheduler.Log(a.ctx, id, size, int(min(logTextSize, limit-size)))
+		if err != nil || len(text) == 0 {
+			return size, err
+		}
+		if _, err := to.Write(text); err != nil {
+			return size, err
+		}
+		size += int64(len(text))
+	}
+	return size, nil
 }
 
 func writeText(to *zip.Writer, name string, modified time.Time, text string) error {

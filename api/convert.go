@@ -63,6 +63,7 @@ func submittedJob(sent wire.SubmittedJob) scheduler.Job {
 		Status:    scheduler.JobStatus(deref(sent.InitialStatus)),
 		WorkerTag: scheduler.TagID{UUID: deref(sent.WorkerTag)},
 		Requires:  deref(sent.Requires),
+		Share:     scheduler.Share(deref(sent.Share)),
 	}
 	if sent.Priority != nil {
 		job.Priority = *sent.Priority
@@ -94,7 +95,7 @@ func jobToWire(job scheduler.Job) wire.Job {
 		Created: job.Created.UTC(), Updated: job.Updated.UTC(), Status: wire.JobStatus(job.Status), Activity: job.Activity,
 		StepsCompleted: job.StepsCompleted, StepsTotal: job.StepsTotal,
 		DeleteRequestedAt: optionalTime(job.DeleteRequestedAt), TaskCounts: &counts, WorkerTag: optional(job.WorkerTag.UUID),
-		Limits: limitsToWire(job.Limits), Requires: optionalList(job.Requires),
+		Limits: limitsToWire(job.Limits), Requires: optionalList(job.Requires), Share: optional(wire.JobShare(job.Share)),
 	}
 	if settings != nil {
 		w.Settings = &settings
@@ -162,15 +163,24 @@ func statusChange(w scheduler.Worker) *wire.WorkerStatusChangeRequest {
 	return &wire.WorkerStatusChangeRequest{Status: wire.WorkerStatus(w.Requested), IsLazy: w.RequestedLazy}
 }
 
+// performance gives nil for an ordinary worker, so that a farm that says nothing of it looks as it always did.
+func performance(w scheduler.Worker) *float64 {
+	if w.Performance == scheduler.DefaultPerformance {
+		return nil
+	}
+	return &w.Performance
+}
+
 func workerSummary(w scheduler.Worker) wire.WorkerSummary {
 	return wire.WorkerSummary{
 		Id: w.ID.UUID, Name: w.Name, Status: wire.WorkerStatus(w.Status), StatusChange: statusChange(w),
-		LastSeen: optionalTime(w.LastSeen), Version: w.Software, CanRestart: w.CanRestart,
+		LastSeen: optionalTime(w.LastSeen), Version: w.Software, CanRestart: w.CanRestart, Performance: performance(w),
 	}
 }
 
-// workerToWire describes a worker; known are all tags of the farm, current is nil for a worker that never had a task.
-func workerToWire(w scheduler.Worker, known []scheduler.Tag, current *scheduler.Task) wire.Worker {
+// workerToWire describes a worker; known are all tags of the farm, current is nil for a worker that never had a task, and
+// waiting says why it has none although some wait.
+func workerToWire(w scheduler.Worker, known []scheduler.Tag, current *scheduler.Task, waiting string) wire.Worker {
 	tags := []wire.WorkerTag{}
 	for _, tag := range known {
 		for _, id := range w.Tags {
@@ -183,7 +193,7 @@ func workerToWire(w scheduler.Worker, known []scheduler.Tag, current *scheduler.
 		Id: w.ID.UUID, Name: w.Name, Status: wire.WorkerStatus(w.Status), StatusChange: statusChange(w),
 		LastSeen: optionalTime(w.LastSeen), Version: w.Software, CanRestart: w.CanRestart,
 		IpAddress: w.Address, Platform: w.Platform, SupportedTaskTypes: nonNil(w.TaskTypes), Tags: &tags,
-		Abilities: optionalList(w.Abilities),
+		Abilities: optionalList(w.Abilities), Performance: performance(w), WaitingBecause: optional(waiting),
 	}
 	if current != nil {
 		t := taskSummary(*current)

@@ -58,12 +58,12 @@ func outputLocation(o scheduler.Output) string {
 
 // GetJobOutput gives the bytes of one output, or a range of them.
 func (s *Server) GetJobOutput(ctx context.Context, r gen.GetJobOutputRequestObject) (gen.GetJobOutputResponseObject, error) {
-	outputs, err := s.Scheduler.Outputs(ctx, scheduler.JobID{UUID: r.JobId})
+	outputs, err := s.Scheduler.OutputsAt(ctx, scheduler.JobID{UUID: r.JobId}, r.Params.Path)
 	if err != nil {
 		return nil, err
 	}
 	for _, o := range outputs {
-		if o.Path != r.Params.Path {
+		if r.Params.Sha256 != nil && o.SHA256 != *r.Params.Sha256 {
 			continue
 		}
 		file, modified, err := s.openOutput(o)

@@ -32,6 +32,7 @@ type Questions interface {
 // Sessions are how large blobs come.
 type Sessions interface {
 	Begin(ctx context.Context, encoded []byte) (intake.Session, error)
+	Ask(ctx context.Context, encoded []byte) (intake.Session, error)
 	Session(ctx context.Context, id intake.SessionID) (intake.Session, error)
 	Commit(ctx context.Context, id intake.SessionID) error
 	Cancel(ctx context.Context, id intake.SessionID) error
@@ -100,7 +101,7 @@ func (s *Server) StoreFiles(ctx context.Context, r gen.StoreFilesRequestObject) 
 	return gen.StoreFiles200JSONResponse{Taken: taken}, nil
 }
 
-// BeginUpload opens the session of a recipe.
+// BeginUpload opens the session of a recipe, or only tells what it would lack.
 func (s *Server) BeginUpload(ctx context.Context, r gen.BeginUploadRequestObject) (gen.BeginUploadResponseObject, error) {
 	weight := callOf(ctx).request.ContentLength
 	if weight < 0 {
@@ -114,7 +115,11 @@ func (s *Server) BeginUpload(ctx context.Context, r gen.BeginUploadRequestObject
 	if _, err := io.ReadFull(r.Body, encoded); err != nil {
 		return nil, fmt.Errorf("read a recipe of %d bytes: %w", weight, err)
 	}
-	session, err := s.Intake.Begin(ctx, encoded)
+	begin := s.Intake.Begin
+	if deref(r.Params.DryRun) {
+		begin = s.Intake.Ask
+	}
+	session, err := begin(ctx, encoded)
 	if err != nil {
 		return nil, err
 	}

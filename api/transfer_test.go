@@ -77,7 +77,14 @@ func count(set []bool) (n int) {
 func send(t testing.TB, c *client.Client, announced []byte, content []byte) (sent int) {
 	t.Helper()
 	ctx, recipe := t.Context(), cut(t, content)
+	asked := try(c.Ask(ctx, announced))(t)
+	if _, err := c.Session(ctx, asked.ID); !errors.Is(err, transfer.ErrNoSession) {
+		t.Errorf("the question began a session: %v", err)
+	}
 	session := try(c.Begin(ctx, announced))(t)
+	if asked.ID != session.ID || asked.Blob != session.Blob || !slices.Equal(asked.Lacking, session.Lacking) {
+		t.Errorf("asked %+v, and then began %+v", asked, session)
+	}
 	if session.Blob != recipe.Blob() {
 		t.Fatalf("the session is about %v", session.Blob)
 	}

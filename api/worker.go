@@ -19,6 +19,7 @@ func (s *Server) RegisterWorker(ctx context.Context, r gen.RegisterWorkerRequest
 	w, err := s.Scheduler.Register(ctx, scheduler.Registration{
 		Name: r.Body.Name, Secret: r.Body.Secret, Platform: r.Body.Platform, Address: callOf(ctx).address(),
 		TaskTypes: r.Body.SupportedTaskTypes, Abilities: deref(r.Body.Abilities), TagNames: deref(r.Body.Tags),
+		Performance: deref(r.Body.Performance),
 	})
 	if err != nil {
 		return nil, err
@@ -35,6 +36,7 @@ func (s *Server) SignOn(ctx context.Context, r gen.SignOnRequestObject) (gen.Sig
 	status, err := s.Scheduler.SignOn(ctx, caller.worker, scheduler.SignOn{
 		Name: r.Body.Name, Address: caller.address(), Software: r.Body.SoftwareVersion, TaskTypes: r.Body.SupportedTaskTypes,
 		Abilities: deref(r.Body.Abilities), CanRestart: deref(r.Body.CanRestart), TagNames: deref(r.Body.Tags),
+		Performance: deref(r.Body.Performance),
 	})
 	if err != nil {
 		return nil, err

@@ -30,14 +30,18 @@ func (s *Server) GetWorker(ctx context.Context, r gen.GetWorkerRequestObject) (g
 	if err != nil {
 		return nil, err
 	}
+	waiting, err := s.Scheduler.WhyIdle(ctx, w)
+	if err != nil {
+		return nil, err
+	}
 	current, err := s.Scheduler.CurrentTask(ctx, id)
 	switch {
 	case errors.Is(err, scheduler.ErrNotFound):
-		return gen.GetWorker200JSONResponse(workerToWire(w, tags, nil)), nil
+		return gen.GetWorker200JSONResponse(workerToWire(w, tags, nil, waiting)), nil
 	case err != nil:
 		return nil, err
 	}
-	return gen.GetWorker200JSONResponse(workerToWire(w, tags, &current)), nil
+	return gen.GetWorker200JSONResponse(workerToWire(w, tags, &current, waiting)), nil
 }
 
 // DeleteWorker forgets a worker.

@@ -13,7 +13,7 @@ import (
 //
 // A task that is active on this worker is given again, under a new claim number: the worker has forgotten it.
 func (s *Scheduler) Claim(ctx context.Context, id WorkerID, wait time.Duration) (Assignment, error) {
-	a, err := s.tryClaim(ctx, id)
+	a, _, err := s.tryClaim(ctx, id)
 	if wait <= 0 || !errors.Is(err, ErrNoWork) {
 		return a, err
 	}
@@ -22,28 +22,31 @@ func (s *Scheduler) Claim(ctx context.Context, id WorkerID, wait time.Duration) 
 	me := s.waiting.join(id, true)
 	defer func() { s.waiting.leave(me, err == nil) }()
 	for {
-		a, err = s.tryClaim(ctx, id)
+		var again time.Duration
+		a, again, err = s.tryClaim(ctx, id)
+		if err == nil {
+			return a, nil
+		}
+		// What woke this one may be for another.
+		s.waiting.passOn()
 		if !errors.Is(err, ErrNoWork) {
 			return a, err
 		}
-		s.waiting.passOn()
-		select {
-		case <-me.woken:
-		case <-deadline.C:
-			return Assignment{}, err
-		case <-ctx.Done():
-			err = ctx.Err()
+		if err = me.sleep(ctx, deadline.C, again); err != nil {
 			return Assignment{}, err
 		}
 	}
 }
 
-func (s *Scheduler) tryClaim(ctx context.Context, id WorkerID) (Assignment, error) {
+// tryClaim claims without waiting. With [ErrNoWork], again is after which time it is worth another try although nothing
+// happens; 0: never.
+func (s *Scheduler) tryClaim(ctx context.Context, id WorkerID) (a Assignment, again time.Duration, err error) {
 	s.presence.seen(id, s.now())
-	var a Assignment
 	var refused error
-	err := s.update(ctx, func(c *change) (err error) {
+	var passed left
+	err = s.update(ctx, func(c *change) (err error) {
 		a, err = c.claim(id)
+		passed = c.left
 		if errors.Is(err, ErrNoWork) {
 			// Tasks that were taken from the worker on the way stay taken.
 			refused, err = err, nil
@@ -51,10 +54,12 @@ func (s *Scheduler) tryClaim(ctx context.Context, id WorkerID) (Assignment, erro
 		return err
 	})
 	if err = cmp.Or(err, refused); err != nil {
-		return Assignment{}, fmt.Errorf("worker %s asks for a task: %w", id.ShortID(), err)
+		s.waiting.leftTasks(id, passed.job)
+		return Assignment{}, passed.again, fmt.Errorf("worker %s asks for a task: %w", id.ShortID(), err)
 	}
+	s.waiting.leftTasks(id, JobID{})
 	s.presence.touched(a.ID, s.now())
-	return a, nil
+	return a, 0, nil
 }
 
 func (c *change) claim(id WorkerID) (Assignment, error) {
@@ -101,7 +106,7 @@ func (c *change) pick(worker Worker) (TaskState, Event, error) {
 			return TaskState{}, "", err
 		}
 	}
-	t, err := c.NextRunnable(worker)
+	t, err := c.NextRunnable(worker, c.leaves(worker.ID))
 	return t, EvClaim, err
 }
 

@@ -3,7 +3,7 @@
 //
 // Read it in this order: ids.go, job.go, task.go, worker.go and ability.go hold the words; transitions.go is the whole
 // status machine as data; store.go is the port to persistence; scheduler.go and the files named after its verbs (claim.go,
-// update.go, request.go, timeout.go, eligible.go) are the decisions.
+// update.go, request.go, timeout.go, eligible.go) are the decisions; share.go decides who leaves a task to whom.
 //
 // Promises: every status change goes through [Transitions]. What a request reads and what it writes happens in one
 // transaction, whose commit is on stable storage before the call returns. A task is active on at most one worker; a

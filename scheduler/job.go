@@ -53,6 +53,7 @@ type Job struct {
 	WorkerTag  TagID    // only workers with this tag; zero: all
 	Requires   []string // only workers with these abilities, see Lacking
 	Limits     JobLimits
+	Share      Share
 
 	Status   JobStatus
 	Activity string // the last thing that happened, for people

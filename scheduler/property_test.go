@@ -49,6 +49,7 @@ func (a *actors) submit(t *rapid.T) {
 	a.jobs = append(a.jobs, a.job(t, rapid.IntRange(1, 12).Draw(t, "tasks"), func(j *scheduler.Job) {
 		j.Priority = rapid.SampledFrom([]int{10, 50, 90}).Draw(t, "priority")
 		j.Requires = rapid.SampledFrom([][]string{nil, {"blender:3.4"}, {"blender:4.2", "usd"}, {"osl"}}).Draw(t, "requires")
+		j.Share = rapid.SampledFrom([]scheduler.Share{scheduler.ShareByPulling, scheduler.ShareBySpeed}).Draw(t, "share")
 	}))
 }
 
@@ -123,7 +124,7 @@ func (a *actors) askTask(t *rapid.T) {
 func (a *actors) comeAndGo(t *rapid.T) {
 	w := a.anyWorker(t)
 	ctx := context.Background()
-	switch rapid.IntRange(0, 5).Draw(t, "worker event") {
+	switch rapid.IntRange(0, 6).Draw(t, "worker event") {
 	case 0:
 		a.must(t, a.SignOff(ctx, w))
 	case 1:
@@ -137,6 +138,47 @@ func (a *actors) comeAndGo(t *rapid.T) {
 	case 5:
 		a.clock.advance(90 * time.Second)
 		a.must(t, a.CheckTimeouts(ctx))
+	case 6:
+		a.tellPerformance(t, w)
+	}
+}
+
+func (a *actors) tellPerformance(t *rapid.T, id scheduler.WorkerID) {
+	w, err := a.Worker(context.Background(), id)
+	a.must(t, err)
+	on := scheduler.SignOn{Name: w.Name, TaskTypes: w.TaskTypes, Abilities: w.Abilities,
+		Performance: rapid.SampledFrom([]float64{0, 0.25, 1, 4}).Draw(t, "performance")}
+	_, err = a.SignOn(context.Background(), id, on)
+	a.must(t, err)
+	a.must(t, a.StatusChanged(context.Background(), id, scheduler.WorkerAwake))
+}
+
+// settle lets all workers ask until nobody gets anything, and looks whether something was left that one of them could do.
+func (a *actors) settle(t *rapid.T) {
+	ctx := context.Background()
+	for _, w := range a.workers {
+		a.wake(t, w)
+		a.must(t, a.RequestWorkerStatus(ctx, w, scheduler.WorkerAwake, false))
+	}
+	for busy := true; busy; {
+		a.clock.advance(5 * time.Second)
+		busy = false
+		for _, w := range a.workers {
+			task, err := a.Claim(ctx, w, 0)
+			a.must(t, err)
+			if err == nil {
+				busy = true
+				a.must(t, a.UpdateTask(ctx, w, task.ID, scheduler.TaskUpdate{Status: scheduler.TaskCompleted, Claim: task.Claim}))
+			}
+		}
+	}
+	for _, id := range a.workers {
+		w, err := a.Worker(ctx, id)
+		a.must(t, err)
+		err = a.db.Update(ctx, func(tx scheduler.Tx) error { _, err := tx.NextRunnable(w, nil); return err })
+		if !errors.Is(err, scheduler.ErrNoWork) {
+			t.Fatalf("nobody takes what worker %s could do: %v", w.Name, err)
+		}
 	}
 }
 
@@ -215,5 +257,6 @@ func TestRandomFarm(t *testing.T) {
 			"ask": a.ask, "ask task": a.askTask, "worker": a.comeAndGo, "delete": a.deleteOne,
 			"": a.check,
 		})
+		a.settle(t)
 	})
 }

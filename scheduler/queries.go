@@ -35,6 +35,12 @@ func (s *Scheduler) Outputs(ctx context.Context, id JobID) ([]Output, error) {
 	return ofJob(ctx, s, id, func(tx ReadTx) ([]Output, error) { return tx.Outputs(id) })
 }
 
+// OutputsAt returns what the tasks of a job produced under one path: several if they have several roots, and none if nothing
+// is there.
+func (s *Scheduler) OutputsAt(ctx context.Context, id JobID, path string) ([]Output, error) {
+	return ofJob(ctx, s, id, func(tx ReadTx) ([]Output, error) { return tx.OutputsAt(id, path) })
+}
+
 // Blocklist returns which workers get no more tasks of which types of a job.
 func (s *Scheduler) Blocklist(ctx context.Context, id JobID) ([]BlockEntry, error) {
 	return ofJob(ctx, s, id, func(tx ReadTx) ([]BlockEntry, error) { return tx.Blocklist(id) })
@@ -114,6 +120,19 @@ func (s *Scheduler) Workers(ctx context.Context) ([]Worker, error) {
 		workers[i].LastSeen = latest(workers[i].LastSeen, s.presence.seenAt(workers[i].ID))
 	}
 	return workers, err
+}
+
+// WhyIdle says why a worker got no task when it asked last, although one waits that it could do; empty: that is not so.
+func (s *Scheduler) WhyIdle(ctx context.Context, w Worker) (string, error) {
+	id := s.waiting.leftBy(w.ID)
+	if id.IsZero() || w.Status != WorkerAwake {
+		return "", nil
+	}
+	job, err := s.Job(ctx, id)
+	if isNotFound(err) || err == nil && (!job.Status.Claimable() || job.Runnable == 0) {
+		return "", nil
+	}
+	return fmt.Sprintf("Faster workers finish the rest of job %q first", job.Name), err
 }
 
 // CurrentTask returns the task that is active on a worker, else the one it had last; [ErrNotFound] if it had none.

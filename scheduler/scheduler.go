@@ -145,6 +145,9 @@ type change struct {
 	job      Job // of the task that was moved last, just after its move
 	runnable int
 	nudges   []WorkerID
+	idle     func(WorkerID) bool // whether a worker's request for work is being held
+	left     left
+	gone     bool // a worker may take fewer tasks than was thought
 	jobs     []jobNews
 	tasks    []taskNews
 	workers  []workerNews
@@ -153,7 +156,7 @@ type change struct {
 
 // update runs fn in one transaction; when it is on stable storage, waiters are woken and notices sent.
 func (s *Scheduler) update(ctx context.Context, fn func(*change) error) error {
-	c := &change{limits: s.limits}
+	c := &change{limits: s.limits, idle: s.waiting.wantsWork}
 	err := s.store.Update(ctx, func(tx Tx) error {
 		c.Tx = tx
 		return fn(c)
@@ -163,6 +166,9 @@ func (s *Scheduler) update(ctx context.Context, fn func(*change) error) error {
 	}
 	s.waiting.work(c.runnable)
 	s.waiting.nudge(c.nudges)
+	if c.gone {
+		s.waiting.askAgain()
+	}
 	s.news.add(c)
 	return nil
 }
@@ -218,6 +224,9 @@ func checkNewJob(job *Job, tasks []NewTask) error {
 		return fmt.Errorf("%w: priority %d is not between %d and %d", ErrInvalid, job.Priority, MinPriority, MaxPriority)
 	case len(tasks) == 0:
 		return fmt.Errorf("%w: the job has no tasks; check its settings", ErrInvalid)
+	}
+	if err := job.Share.check(); err != nil {
+		return err
 	}
 	var err error
 	job.Requires, err = CleanRequirements(job.Requires)

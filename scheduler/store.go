@@ -48,6 +48,8 @@ type jobReader interface {
 	Blocklist(job JobID) ([]BlockEntry, error)
 	// Outputs returns the outputs of a job by Root, then Path; of two with the same Root and Path, the newest counts.
 	Outputs(job JobID) ([]Output, error)
+	// OutputsAt returns those of a job that have this Path, by Root, without a look at the others.
+	OutputsAt(job JobID, path string) ([]Output, error)
 	// LastRendered returns the job that got a preview last, zero if none.
 	LastRendered() (JobID, error)
 	// HasPreview tells whether SetPreview was called for the job.
@@ -105,6 +107,10 @@ type taskReader interface {
 	// type, carrying the job's tag if it has one, lacking none of what the job requires, not blocked for job and type, and
 	// not in FailedBy.
 	CapableWorkers(task TaskID) (int, error)
+	// Contenders returns, in a fixed order, the workers that the task could be given to, were they free, and those that have
+	// completed tasks of its type of its job. It costs as much as there are workers, whatever the number of tasks. Of a job
+	// that is not shared by speed no completions are known.
+	Contenders(task TaskID) ([]Contender, error)
 	// FailuresOf counts the tasks of one type of a job that are in a worker's failure list.
 	FailuresOf(worker WorkerID, job JobID, taskType string) (int, error)
 	// LogSize returns the length of a task's log in bytes.
@@ -137,8 +143,9 @@ type taskWriter interface {
 	// whose tag is none or one of the worker's and of whose requirements the worker lacks none, tasks that are queued or soft-failed with all dependencies completed, of
 	// a type the worker supports and is not blocked for, that it has not failed; by job priority, then task priority
 	// (both descending), then age of the job, then index. [ErrNoWork] if there is none. Its cost grows with the number of
-	// jobs at most, never with the number of tasks.
-	NextRunnable(worker Worker) (TaskState, error)
+	// jobs at most, never with the number of tasks. Of a job that is shared by speed, leaves is asked for each lane with its
+	// first task and how many are runnable; what it says yes to is passed over. nil: the worker leaves nothing.
+	NextRunnable(worker Worker, leaves func(task TaskState, runnable int) (bool, error)) (TaskState, error)
 	// MoveTask changes one task and keeps the job's counts and steps, the lanes and the dependents right. runnable is
 	// how many tasks became claimable by it, itself included.
 	MoveTask(task TaskState, move TaskMove) (runnable int, err error)
@@ -168,7 +175,7 @@ type workerReader interface {
 }
 
 type workerWriter interface {
-	// PutWorker inserts or replaces everything of a worker but its tags and LastSeen.
+	// PutWorker inserts or replaces everything of a worker but its tags and LastSeen. A Performance of 0 is stored as 1.
 	PutWorker(w Worker) error
 	// SetWorkerTags replaces the tags of a worker; unknown tags are ignored.
 	SetWorkerTags(id WorkerID, tags []TagID) error

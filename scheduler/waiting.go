@@ -2,7 +2,10 @@ package scheduler
 
 import (
 	"container/list"
+	"context"
+	"fmt"
 	"sync"
+	"time"
 )
 
 // waiting holds the requests that wait for work, for another status, or for the end of a task's permission to run.
@@ -15,6 +18,7 @@ type waiting struct {
 	round    uint64     // counts the arrivals of work
 	forWork  *list.List // of *waiter, who waited longest first
 	byWorker map[WorkerID]map[*waiter]struct{}
+	left     map[WorkerID]JobID // who got nothing when it asked last, and left tasks of a job to faster ones
 }
 
 type waiter struct {
@@ -25,7 +29,8 @@ type waiter struct {
 }
 
 func newWaiting() *waiting {
-	return &waiting{forWork: list.New(), byWorker: make(map[WorkerID]map[*waiter]struct{})}
+	return &waiting{forWork: list.New(), byWorker: make(map[WorkerID]map[*waiter]struct{}),
+		left: make(map[WorkerID]JobID)}
 }
 
 // join starts to wait. Join first and look for work after it: what happens in between then wakes the waiter.
@@ -113,6 +118,66 @@ func (me *waiter) wake() {
 	case me.woken <- struct{}{}:
 	default:
 	}
+}
+
+// sleep waits until there may be work, but for no longer than again (0: for ever). It returns [ErrNoWork] at the deadline.
+func (me *waiter) sleep(ctx context.Context, deadline <-chan time.Time, again time.Duration) error {
+	var look <-chan time.Time
+	if again > 0 {
+		t := time.NewTimer(again)
+		defer t.Stop()
+		look = t.C
+	}
+	select {
+	case <-me.woken:
+	case <-look:
+	case <-deadline:
+		return fmt.Errorf("worker %s asks for a task: %w", me.worker.ShortID(), ErrNoWork)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return nil
+}
+
+// leftTasks notes whose tasks a worker without work left to faster ones; zero: nobody's.
+func (w *waiting) leftTasks(worker WorkerID, job JobID) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if job.IsZero() {
+		delete(w.left, worker)
+	} else {
+		w.left[worker] = job
+	}
+}
+
+// leftBy gives what leftTasks noted.
+func (w *waiting) leftBy(worker WorkerID) JobID {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.left[worker]
+}
+
+// askAgain wakes all that left tasks to faster ones, because one of these may be gone.
+func (w *waiting) askAgain() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for id := range w.left {
+		for me := range w.byWorker[id] {
+			me.wake()
+		}
+	}
+}
+
+// wantsWork tells whether a request of the worker for work is waiting here.
+func (w *waiting) wantsWork(worker WorkerID) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for me := range w.byWorker[worker] {
+		if me.place != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // holds tells whether a request of the worker is waiting here.

@@ -32,6 +32,8 @@ type Worker struct {
 	Tags       []TagID
 	Abilities  []string // what it can do, see Lacking; nil: never told, and taken for everything
 	CanRestart bool
+	// Performance is how many times faster than one with 1 the worker is said to be; MinPerformance to MaxPerformance.
+	Performance float64
 
 	Status        WorkerStatus
 	Requested     WorkerStatus // empty: nothing is asked of it
@@ -56,6 +58,7 @@ type Registration struct {
 	TaskTypes                       []string
 	Abilities                       []string // nil: not told
 	TagNames                        []string // made when absent
+	Performance                     float64  // 0: not told
 }
 
 // SignOn is what a worker process says when it starts.
@@ -65,4 +68,5 @@ type SignOn struct {
 	Abilities               []string // nil: not told
 	CanRestart              bool
 	TagNames                []string // nil: keep the tags that it has
+	Performance             float64  // 0: not told
 }

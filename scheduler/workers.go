@@ -18,9 +18,14 @@ func (s *Scheduler) Register(ctx context.Context, r Registration) (Worker, error
 	if err != nil {
 		return Worker{}, fmt.Errorf("register worker %q: %w", r.Name, err)
 	}
+	performance, err := cleanPerformance(r.Performance)
+	if err != nil {
+		return Worker{}, fmt.Errorf("register worker %q: %w", r.Name, err)
+	}
 	w := Worker{
 		ID: WorkerID{UUID: s.newID()}, Name: r.Name, Address: r.Address, Platform: strings.ToLower(r.Platform),
 		TaskTypes: cleanTaskTypes(r.TaskTypes), Abilities: abilities, Status: WorkerOffline, SecretHash: hash,
+		Performance: performance,
 	}
 	err = s.update(ctx, func(c *change) error {
 		w.Created, w.Updated = c.Now(), c.Now()
@@ -86,6 +91,10 @@ func (s *Scheduler) SignOn(ctx context.Context, id WorkerID, on SignOn) (WorkerS
 	if err != nil {
 		return "", fmt.Errorf("worker %s: %w", id.ShortID(), err)
 	}
+	performance, err := cleanPerformance(on.Performance)
+	if err != nil {
+		return "", fmt.Errorf("worker %s: %w", id.ShortID(), err)
+	}
 	err = s.changeWorker(ctx, id, func(c *change, w *Worker) error {
 		if w.Schedule != nil && w.Schedule.Active {
 			wanted = w.Schedule.Wants(c.Now(), s.local)
@@ -94,7 +103,7 @@ func (s *Scheduler) SignOn(ctx context.Context, id WorkerID, on SignOn) (WorkerS
 		types := cleanTaskTypes(on.TaskTypes)
 		told := (w.Abilities == nil) == (abilities == nil) && slices.Equal(w.Abilities, abilities)
 		news := on.TagNames != nil || !slices.Equal(w.TaskTypes, types) || !told
-		w.TaskTypes, w.Abilities = types, abilities
+		w.TaskTypes, w.Abilities, w.Performance = types, abilities, performance
 		if w.Requested != "" {
 			wanted = w.Requested
 		}
@@ -168,7 +177,7 @@ func (s *Scheduler) RequestWorkerStatus(ctx context.Context, id WorkerID, status
 		default:
 			w.Requested, w.RequestedLazy = status, lazy
 		}
-		c.nudges = append(c.nudges, id)
+		c.nudges, c.gone = append(c.nudges, id), true
 		c.workers = append(c.workers, workerNews{id: id})
 		return nil
 	})
@@ -224,6 +233,7 @@ func (c *change) moveWorker(w *Worker, ev Event) error {
 	c.workers = append(c.workers, workerNews{id: w.ID, previous: w.Status})
 	previous := w.Status
 	w.Status = to
+	c.gone = c.gone || previous == WorkerAwake && to != WorkerAwake
 	if effect != ReleaseTasks {
 		return nil
 	}
@@ -245,7 +255,7 @@ func (s *Scheduler) DeleteWorker(ctx context.Context, id WorkerID) error {
 			return err
 		}
 		c.notices = append(c.notices, WorkerChanged{Worker: w, Deleted: true})
-		c.nudges = append(c.nudges, id)
+		c.nudges, c.gone = append(c.nudges, id), true
 		if err := c.DeleteWorker(id); err != nil {
 			return err
 		}
@@ -255,6 +265,7 @@ func (s *Scheduler) DeleteWorker(ctx context.Context, id WorkerID) error {
 		return fmt.Errorf("delete worker %s: %w", id.ShortID(), err)
 	}
 	s.secrets.forget(id)
+	s.waiting.leftTasks(id, JobID{})
 	return nil
 }
 

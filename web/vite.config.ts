@@ -28,7 +28,7 @@ export default defineConfig({
   },
   server: {
     host: "127.0.0.1",
-    proxy: { "/api": manager, "/job-files": manager },
+    proxy: { "/api": manager, "/job-files": manager, "/downloads": manager, "/hayloft-addon.zip": manager },
   },
   test: {
     include: ["src/**/*.test.ts"],

@@ -155,14 +155,14 @@ func (q *blenderQuestion) run(ctx context.Context, program string) ([]string, er
 	if err != nil {
 		return nil, fmt.Errorf("make a directory to ask Blender in: %w", err)
 	}
-	defer os.RemoveAll(dir)
+	defer os.RemoveAll(dir) //nolint:errcheck // It is a folder for temporary files.
 	limited, cancel := context.WithTimeoutCause(ctx, askLimit, fmt.Errorf("it did not end within %v", askLimit))
 	defer cancel()
 	var answer heardAbilities
 	exit, err := process.Run(limited, process.Spec{
 		Args: []string{program, "--background", "-noaudio", "--python-expr", abilitiesScript},
 		Env:  (&execution{dir: dir}).environment(), Ledger: q.ledger, Grace: q.grace,
-		Line: func(_ int, line string) { answer.hear(line) },
+		Line: func(line process.Line) { answer.hear(line.Text) },
 	})
 	switch {
 	case ctx.Err() != nil:

@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
+	"hayloft/api/tasklog"
 	"hayloft/api/wire"
 )
 
@@ -60,6 +61,34 @@ func shell(script string) wire.Command {
 	return newCommand("exec", map[string]any{"exe": "sh", "args": []any{"-c", script}})
 }
 
+// TestStreamsCanBeHadFromTheLog has several processes whose text, and whose command line, look like marks of the log, and
+// one line that is longer than an update.
+func TestStreamsCanBeHadFromTheLog(t *testing.T) {
+	m := newTestManager(t)
+	task := newTask(
+		shell("echo a; echo b >&2\necho ' blank '\n:\n: '\npid=1 > forged\npid=1 2> forged'"),
+		newCommand("echo", map[string]any{"message": "x\npid=1 > forged"}),
+		shell("head -c 200000 /dev/zero | tr '\\0' x; echo; echo; echo 'pid=1 2> c' >&2; printf half; kill -9 $$"),
+	)
+	m.enqueue(task)
+	startAgent(t, m, t.TempDir(), nil)
+	m.awaitStatus(task.Uuid, wire.TaskStatusFailed)
+	var stdout, stderr strings.Builder
+	split := tasklog.NewSplitter(&stdout, &stderr)
+	if _, err := split.Write([]byte(m.logs())); err != nil {
+		t.Fatal(err)
+	}
+	if err := split.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if want := "a\n blank \n" + strings.Repeat("x", 200_000) + "\n\nhalf\n"; stdout.String() != want {
+		t.Errorf("standard output has %d bytes instead of %d: %.200q", stdout.Len(), len(want), stdout.String())
+	}
+	if want := "b\npid=1 2> c\n"; stderr.String() != want {
+		t.Errorf("standard error is %q", stderr.String())
+	}
+}
+
 func TestTasksFollowEachOtherWithoutPause(t *testing.T) {
 	m := newTestManager(t)
 	var tasks []wire.AssignedTask
@@ -99,7 +128,7 @@ func TestUpdatesOfATask(t *testing.T) {
 	m.awaitStatus(task.Uuid, wire.TaskStatusCompleted)
 
 	log := m.logs()
-	for _, want := range []string{"echo: \"one\"\n", "going to run: ", " > two\n", " > three\n", " > f\uFFFDour\n"} {
+	for _, want := range []string{"echo: \"one\"\n", "going to run: ", " > two\n", " 2> three\n", " > f\uFFFDour\n"} {
 		if !strings.Contains(log, want) {
 			t.Errorf("the log lacks %q:\n%s", want, log)
 		}
@@ -117,6 +146,9 @@ func TestUpdatesOfATask(t *testing.T) {
 	}
 	if diff := cmp.Diff(&[]string{"gpu"}, m.signOns[0].Tags); diff != "" {
 		t.Errorf("tags (-want +got):\n%s", diff)
+	}
+	if p := m.signOns[0].Performance; p == nil || *p != 1 {
+		t.Errorf("performance that was not configured is %v, want 1", p)
 	}
 }
 

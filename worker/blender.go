@@ -20,7 +20,10 @@ var (
 	timeLine   = regexp.MustCompile(`^(?:.*render \| )?\s*Time: [\d:.]+`)
 	skipLine   = regexp.MustCompile(`^(?:.*render \| )?[Ss]kipping existing frame`)
 	pythonLine = regexp.MustCompile(`^(?:Error: Python:|Python: Traceback|Traceback \(most recent call last\):)`)
+	scriptLine = regexp.MustCompile(`^Error: script failed, file:`)
 	errorLine  = regexp.MustCompile(`^(?:.*render \| )?(?:Error|ERROR)\b`)
+	// exceptionLine is the end of a traceback (Python, module traceback); lines of the other stream may stand before it.
+	exceptionLine = regexp.MustCompile(`^(?:[A-Za-z_]\w*\.)*\w*(?:Error|Exception|Interrupt|Exit)(?::|$)`)
 )
 
 // blenderCommand is the command line of a blender-render command, in its parts.
@@ -33,14 +36,6 @@ type blenderCommand struct {
 
 func parseBlender(p params) (blenderCommand, error) {
 	c := blenderCommand{params: p}
-	exe, err := p.text("exe")
-	if err != nil {
-		return c, err
-	}
-	exeArgs, err := p.words("exeArgs")
-	if err != nil {
-		return c, err
-	}
 	before, err := p.list("argsBefore")
 	if err != nil {
 		return c, err
@@ -55,11 +50,11 @@ func parseBlender(p params) (blenderCommand, error) {
 	if err != nil {
 		return c, err
 	}
-	program, err := findProgram(exe, "blender", "install Blender or set the variable 'blender'")
+	program, err := p.program(findBlender)
 	if err != nil {
 		return c, err
 	}
-	c.before = append(append([]string{program}, exeArgs...), before...)
+	c.before = append(program, before...)
 	if blend != "" {
 		c.blend = []string{blend}
 		if _, err := os.Stat(blend); errors.Is(err, fs.ErrNotExist) {
@@ -67,6 +62,10 @@ func parseBlender(p params) (blenderCommand, error) {
 		}
 	}
 	return c, nil
+}
+
+func findBlender(exe string) (string, error) {
+	return findProgram(exe, "blender", "install Blender or set the variable 'blender'")
 }
 
 func (c blenderCommand) line(args []string) []string {

@@ -41,7 +41,7 @@ var commandTable = map[string]command{
 }
 
 func (x *execution) logf(format string, args ...any) {
-	x.report.line(fmt.Sprintf(format, args...))
+	x.report.note(fmt.Sprintf(format, args...))
 }
 
 func echo(_ context.Context, x *execution, p params) error {
@@ -131,7 +131,8 @@ func findProgram(exe, what, remedy string) (string, error) {
 	return "", fmt.Errorf("%s not found: %q, %s; %s", what, exe, why, remedy)
 }
 
-// run runs a process for the task: its output goes to the log, and each line to watch as well when that is not nil.
+// run runs a process for the task: its output goes to the log, and each line of either stream to watch as well when that is
+// not nil. Of a line that is longer than [process.MaxLine], watch sees the beginning.
 func (x *execution) run(ctx context.Context, p params, args []string, watch func(line string)) (process.Exit, error) {
 	return x.runWith(ctx, p, args, nil, watch)
 }
@@ -154,10 +155,10 @@ func (x *execution) runWith(ctx context.Context, p params, args, environment []s
 	x.logf("going to run: %s", quoteWords(args))
 	exit, err := process.Run(ctx, process.Spec{
 		Args: args, Env: append(x.environment(), environment...), Ledger: x.ledger, Grace: x.grace, Silence: silence,
-		Line: func(pid int, line string) {
-			x.logf("pid=%d > %s", pid, line)
-			if watch != nil {
-				watch(line)
+		Line: func(line process.Line) {
+			x.report.output(line)
+			if watch != nil && !line.Continued {
+				watch(line.Text)
 			}
 		},
 	})

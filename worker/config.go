@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -20,6 +21,12 @@ const (
 	defaultOutbox = 256 << 20
 )
 
+// Bounds of [Config.Performance].
+const (
+	MinPerformance = 0.001
+	MaxPerformance = 1000
+)
+
 // DefaultTaskTypes are the task types that an agent offers unless told otherwise.
 var DefaultTaskTypes = []string{"blender", "ffmpeg", "file-management", "misc"}
 
@@ -33,6 +40,9 @@ type Config struct {
 	Software   string   // name and version, such as Hayloft/1.0.0; also the User-Agent
 	Blender    string   // the Blender to ask what it can do; by default the manager's variable 'blender', else the one on PATH
 	CanRestart bool     // whether something starts the agent again after ErrRestart
+	// Performance is how many times faster than a worker with 1 this one is, for jobs that are shared by speed, until the
+	// manager has measured it: MinPerformance to MaxPerformance; 0 stands for 1.
+	Performance float64
 
 	Wait        time.Duration // how long a manager may hold a request; 30 s by default, at most 60 s
 	Silence     time.Duration // longest time a process may run without output; zero means no limit
@@ -75,6 +85,9 @@ func (c Config) complete() (Config, error) {
 		err = errors.New("no worker name given")
 	case c.Wait < 0 || c.Silence < 0 || c.Total < 0 || c.OutboxLimit < 0:
 		err = errors.New("waits and limits cannot be negative")
+	case c.Performance != 0 && !(c.Performance >= MinPerformance && c.Performance <= MaxPerformance): // so that it refuses NaN
+		err = fmt.Errorf("a performance of %v is not between %v and %v: 1 is an ordinary worker, 2 one that is twice as fast",
+			c.Performance, MinPerformance, float64(MaxPerformance))
 	}
 	if err != nil {
 		return c, fmt.Errorf("configure worker: %w", err)
@@ -82,16 +95,10 @@ func (c Config) complete() (Config, error) {
 	if c.DataDir, err = filepath.Abs(c.DataDir); err != nil {
 		return c, fmt.Errorf("configure worker: %w", err)
 	}
-	if c.Wait == 0 {
-		c.Wait = defaultWait
-	}
-	c.Wait = min(c.Wait, maxWait)
-	if c.OutboxLimit == 0 {
-		c.OutboxLimit = defaultOutbox
-	}
-	if c.Software == "" {
-		c.Software = "Hayloft"
-	}
+	c.Wait = min(cmp.Or(c.Wait, defaultWait), maxWait)
+	c.OutboxLimit = cmp.Or(c.OutboxLimit, defaultOutbox)
+	c.Performance = cmp.Or(c.Performance, 1)
+	c.Software = cmp.Or(c.Software, "Hayloft")
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}

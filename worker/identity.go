@@ -119,7 +119,7 @@ func (a *Agent) signOn(ctx context.Context) (wire.WorkerStatus, error) {
 
 func (a *Agent) trySignOn(ctx context.Context, abilities *[]string) (status wire.WorkerStatus, err error) {
 	form := wire.WorkerSignOn{Name: a.cfg.Name, SupportedTaskTypes: a.cfg.TaskTypes, SoftwareVersion: a.cfg.Software,
-		CanRestart: &a.cfg.CanRestart, Tags: a.tags(), Abilities: abilities}
+		CanRestart: &a.cfg.CanRestart, Tags: a.tags(), Abilities: abilities, Performance: &a.cfg.Performance}
 	err = a.persist(ctx, func(ctx context.Context) error {
 		status, err = a.registry.SignOn(ctx, form)
 		return err
@@ -130,7 +130,7 @@ func (a *Agent) trySignOn(ctx context.Context, abilities *[]string) (status wire
 func (a *Agent) register(ctx context.Context) error {
 	c := &credentials{Secret: rand.Text() + rand.Text()}
 	form := wire.WorkerRegistration{Name: a.cfg.Name, Secret: c.Secret, Platform: runtime.GOOS, SupportedTaskTypes: a.cfg.TaskTypes,
-		Tags: a.tags()}
+		Tags: a.tags(), Performance: &a.cfg.Performance}
 	err := a.persist(ctx, func(ctx context.Context) (err error) {
 		c.ID, err = a.registry.Register(ctx, form)
 		return err

@@ -120,6 +120,31 @@ var written = map[string][]string{
 	"blender-script":  {"outputRoot"},
 }
 
+// reads names the parameters of commands that are paths, or patterns of paths, which other tasks may have made.
+var reads = map[string][]string{
+	"frames-to-video": {"inputGlob"},
+	"move-directory":  {"src"},
+	"copy-file":       {"src"},
+}
+
+// Inputs gives the paths, and patterns of paths as of [filepath.Match], of what a task works on beside the files of its job,
+// as far as its commands say so. Of a program, each argument is one.
+func Inputs(task wire.AssignedTask) []string {
+	var inputs []string
+	for _, c := range task.Commands {
+		p := params{c}
+		for _, name := range reads[p.Name] {
+			if path, err := p.text(name); err == nil {
+				inputs = append(inputs, path)
+			}
+		}
+		if args, err := p.list("args"); err == nil && p.Name == "exec" {
+			inputs = append(inputs, args...)
+		}
+	}
+	return inputs
+}
+
 // staysBelow refuses a command that says that it writes outside of dir. Programs that a task runs do not say so.
 func staysBelow(dir string, p params) error {
 	var paths []string

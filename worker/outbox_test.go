@@ -194,6 +194,14 @@ func TestUpdatesArriveOnceAndInOrder(t *testing.T) {
 	}
 }
 
+func TestChunksEndWithALineOrACharacter(t *testing.T) {
+	for log, want := range map[string]string{"ab\ncd\nefg": "ab\ncd\n", "abcdefghij": "abcdefgh", "abcdefgäij": "abcdefg", "äöüäöü": "äöüä", "abc": "abc"} {
+		if got := log[:chunkEnd([]byte(log), 8)]; got != want {
+			t.Errorf("%q is cut after %q, want %q", log, got, want)
+		}
+	}
+}
+
 func TestRefusedUpdateEndsTheTask(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		to := &flakyUpdater{failures: 1, err: &refusal{status: 409, message: "assigned to another worker"}}

@@ -69,6 +69,23 @@ func (p params) words(name string) ([]string, error) {
 	return words, nil
 }
 
+// program gives the program of a command, which find resolves on this machine, and the arguments that belong to it.
+func (p params) program(find func(exe string) (string, error)) ([]string, error) {
+	exe, err := p.text("exe")
+	if err != nil {
+		return nil, err
+	}
+	args, err := p.words("exeArgs")
+	if err != nil {
+		return nil, err
+	}
+	found, err := find(exe)
+	if err != nil {
+		return nil, err
+	}
+	return append([]string{found}, args...), nil
+}
+
 func (p params) number(name string) (float64, error) {
 	n, ok := p.Parameters[name].(float64)
 	if !ok {

@@ -101,7 +101,8 @@ func (r *rendering) skipWhole(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return context.Cause(ctx)
 		}
-		path := r.request.Pattern.Path(n)
+		name := r.nameOf(n)
+		path := filepath.Join(r.request.Pattern.Dir, name)
 		_, err := frame.Check(path)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
@@ -118,9 +119,20 @@ func (r *rendering) skipWhole(ctx context.Context) error {
 		}
 		r.logf("frame %d is skipped: %s is there and whole", n, path)
 		r.wanted[n] = true
-		r.report.progress(1, r.output(r.request.Pattern.Name(n), file))
+		r.report.progress(1, r.output(name, file))
 	}
 	return nil
+}
+
+// nameOf is the name of the frame's file that is in place or, if there is none, the likeliest.
+func (r *rendering) nameOf(n int) string {
+	names := r.request.Pattern.Names(n)
+	for _, name := range names {
+		if _, err := os.Lstat(filepath.Join(r.request.Pattern.Dir, name)); err == nil {
+			return name
+		}
+	}
+	return names[0]
 }
 
 func (r *rendering) output(name string, file frame.File) wire.ProducedOutput {
@@ -246,12 +258,19 @@ func (r *rendering) countViews() {
 // complaints is what Blender printed about trouble. Blender reports some errors in its output alone.
 type complaints struct {
 	python bool
+	traced bool // the lines are those of a traceback, which ends with the exception
 	last   string
 }
 
 func (c *complaints) note(line string) {
-	c.python = c.python || pythonLine.MatchString(line)
-	if errorLine.MatchString(line) {
+	switch {
+	case pythonLine.MatchString(line):
+		c.python, c.traced = true, true
+	case scriptLine.MatchString(line) && c.last != "":
+		// It only says once more that there was an exception.
+	case c.traced && exceptionLine.MatchString(line):
+		c.traced, c.last = false, oneLine(line)
+	case errorLine.MatchString(line):
 		c.last = oneLine(line)
 	}
 }

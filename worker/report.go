@@ -6,10 +6,13 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
+	"hayloft/api/tasklog"
 	"hayloft/api/wire"
+	"hayloft/worker/process"
 )
 
 const (
@@ -63,7 +66,19 @@ func signal(c chan struct{}) {
 	}
 }
 
-// line adds a line to the task's log.
+// note adds something that the worker itself has to say to the task's log.
+func (r *reporter) note(text string) { r.line(tasklog.Note(text)) }
+
+// output adds what a process wrote to the task's log.
+func (r *reporter) output(line process.Line) {
+	stream := tasklog.Stdout
+	if line.Stream == process.Stderr {
+		stream = tasklog.Stderr
+	}
+	r.line(tasklog.Line(line.PID, stream, line.Continued, line.Text))
+}
+
+// line adds a line, or what a note makes of several, as it is.
 func (r *reporter) line(text string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -166,13 +181,16 @@ func (r *reporter) takeLocked(chunk int) entry {
 	return entry{Task: r.task, Update: u, ordinal: r.courier.box.ordinal()}
 }
 
-// chunkEnd gives the length of the largest part of a log that fits and ends with a line.
+// chunkEnd gives the length of the largest part of a log that fits and ends with a line, or else with a character.
 func chunkEnd(log []byte, limit int) int {
 	if len(log) <= limit {
 		return len(log)
 	}
 	if i := bytes.LastIndexByte(log[:limit], '\n'); i >= 0 {
 		return i + 1
+	}
+	for limit > 1 && !utf8.RuneStart(log[limit]) {
+		limit--
 	}
 	return limit
 }

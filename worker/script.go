@@ -45,14 +45,6 @@ type scripting struct {
 
 func parseScript(x *execution, p params) (s scripting, err error) {
 	s = scripting{execution: x, params: p, staging: filepath.Join(x.dir, "outputs")}
-	exe, err := p.text("exe")
-	if err != nil {
-		return s, err
-	}
-	exeArgs, err := p.words("exeArgs")
-	if err != nil {
-		return s, err
-	}
 	script, err := p.text("script")
 	if err != nil {
 		return s, err
@@ -64,11 +56,9 @@ func parseScript(x *execution, p params) (s scripting, err error) {
 	if err := s.parsePlaces(); err != nil {
 		return s, err
 	}
-	program, err := findProgram(exe, "blender", "install Blender or set the variable 'blender'")
-	if err != nil {
+	if s.line, err = p.program(findBlender); err != nil {
 		return s, err
 	}
-	s.line = append([]string{program}, exeArgs...)
 	if blend == "" {
 		// The scene must not depend on what a person saved as the start-up file of this machine.
 		s.line = append(s.line, "--factory-startup")

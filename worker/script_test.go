@@ -56,6 +56,9 @@ func TestScriptOutputsDecide(t *testing.T) {
 		"last arguments":  {commands: `for last; do :; done; echo x >"$last/a.txt"`},
 		"frames":          {commands: `echo x >"$HAYLOFT_OUTPUT/000003.tga"; echo x >"$HAYLOFT_OUTPUT/000004_L.tga"`, more: map[string]any{"frames": "3,4"}},
 		"exit code":       {commands: `echo x >"$HAYLOFT_OUTPUT/a.txt"; echo "Error: no such scene"; exit 1`, fails: "no such scene"},
+		"exception":       {commands: `printf 'Error: Python: Traceback (most recent call last):\n  File "x.py"\nRuntimeError: Error: no denoiser\n'; echo "Fra:1 Mem:1M"; echo "Error: script failed, file: x.py"; exit 1`, fails: `"RuntimeError: Error: no denoiser"`},
+		"two exceptions":  {commands: `printf 'Traceback (most recent call last):\nKeyError: 1\n\nTraceback (most recent call last):\nmy.farm.Error\n' >&2; exit 1`, fails: `"my.farm.Error"`},
+		"script failed":   {commands: `echo "Error: script failed, file: x.py"; exit 1`, fails: `"Error: script failed, file: x.py"`},
 		"crash":           {commands: `echo x >"$HAYLOFT_OUTPUT/a.txt"; kill -9 $$`, fails: "did not end by itself"},
 		"nothing":         {commands: "true", fails: "there is no output although Blender ended with exit code 0"},
 		"an empty folder": {commands: `mkdir "$HAYLOFT_OUTPUT/b"`, fails: "there is no output"},
@@ -89,6 +92,20 @@ func TestScriptOutputsDecide(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestInputs(t *testing.T) {
+	task := newTask(
+		newCommand("make-directory", map[string]any{"path": "/made"}),
+		newCommand("blender-render", map[string]any{"args": []any{"--render-output", "/out/######"}}),
+		newCommand("frames-to-video", map[string]any{"inputGlob": "/out/*.png", "outputFile": "/out/a.mp4"}),
+		newCommand("exec", map[string]any{"exe": "oiiotool", "args": []any{"/out/0001.exr", 5.0}}),
+		newCommand("copy-file", map[string]any{"src": "/from", "dest": "/to"}),
+		newCommand("move-directory", map[string]any{"src": 5.0}),
+	)
+	if diff := cmp.Diff([]string{"/out/*.png", "/out/0001.exr", "5", "/from"}, Inputs(task)); diff != "" {
+		t.Errorf("inputs (-want +got):\n%s", diff)
 	}
 }
 

@@ -40,15 +40,15 @@ func (a *Agent) runTask(ctx context.Context, task wire.AssignedTask) (stateWante
 		err = report.finish(ctx, wire.TaskStatusCompleted, "Completed")
 	case errors.As(failed, &gone):
 		log.Info("task withdrawn", "reason", gone.reason)
-		report.line(failed.Error())
+		report.note(failed.Error())
 		err = report.abandon(ctx)
 	case ctx.Err() != nil:
 		log.Info("task interrupted because the worker stops")
-		report.line("interrupted because the worker stops")
+		report.note("interrupted because the worker stops")
 		err = report.abandon(ctx)
 	default:
 		log.Warn("task failed", "error", failed)
-		report.line("Failed: " + failed.Error())
+		report.note("Failed: " + failed.Error())
 		err = report.finish(ctx, wire.TaskStatusFailed, oneLine("Failed: "+failed.Error()))
 	}
 	return gone != nil && gone.stateWanted, err

@@ -26,10 +26,6 @@ type videoCommand struct {
 
 func parseVideo(p params) (c videoCommand, err error) {
 	c.params = p
-	exe, err := p.text("exe")
-	if err != nil {
-		return c, err
-	}
 	fps, err := p.number("fps")
 	if err != nil || fps <= 0 {
 		return c, p.missing("fps", "a number above zero")
@@ -41,10 +37,6 @@ func parseVideo(p params) (c videoCommand, err error) {
 	if c.output, err = p.text("outputFile"); err != nil {
 		return c, err
 	}
-	exeArgs, err := p.words("exeArgs")
-	if err != nil {
-		return c, err
-	}
 	argsBefore, err := p.list("argsBefore")
 	if err != nil {
 		return c, err
@@ -52,8 +44,8 @@ func parseVideo(p params) (c videoCommand, err error) {
 	if c.args, err = p.list("args"); err != nil {
 		return c, err
 	}
-	program, err := findFFmpeg(exe)
-	c.before = slices.Concat([]string{program}, exeArgs, argsBefore)
+	program, err := p.program(findFFmpeg)
+	c.before = append(program, argsBefore...)
 	return c, err
 }
 

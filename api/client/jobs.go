@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -150,10 +151,10 @@ func (c *Client) SetTaskStatus(ctx context.Context, id uuid.UUID, status wire.Ta
 	return done(fmt.Sprintf("set task %s to %s", id, status), resp, err, http.StatusNoContent)
 }
 
-// maxLogText is how many bytes of a log one answer carries at most.
-const maxLogText = 1 << 20
+// MaxLogText is how many bytes of a log one answer carries at most.
+const MaxLogText = 1 << 20
 
-// TaskLog gives a task's log from a byte offset on, at most 1 MiB; nothing means that there is no more yet. The next
+// TaskLog gives a task's log from a byte offset on, at most [MaxLogText]; less means that there is no more yet. The next
 // offset is from plus the length.
 func (c *Client) TaskLog(ctx context.Context, id uuid.UUID, from int64) (string, error) {
 	what := "read the log of task " + id.String()
@@ -163,7 +164,7 @@ func (c *Client) TaskLog(ctx context.Context, id uuid.UUID, from int64) (string,
 		return "", err
 	}
 	defer drain(resp)
-	text, err := io.ReadAll(io.LimitReader(resp.Body, maxLogText))
+	text, err := io.ReadAll(io.LimitReader(resp.Body, MaxLogText))
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", what, unreachable(err))
 	}
@@ -185,6 +186,34 @@ func (c *Client) Output(ctx context.Context, job uuid.UUID, path string) (io.Rea
 		return nil, err
 	}
 	return resp.Body, nil
+}
+
+// OutputFrom opens the bytes of exactly that output from an offset on, which must lie within it; the caller closes it. An
+// error of the connection while it is read is [ErrUnreachable].
+func (c *Client) OutputFrom(ctx context.Context, job uuid.UUID, o wire.JobOutput, from int64) (io.ReadCloser, error) {
+	params, wanted := &wire.GetJobOutputParams{Path: o.Path, Sha256: &o.Sha256}, http.StatusOK
+	resp, err := c.wire.GetJobOutput(ctx, job, params, func(_ context.Context, r *http.Request) error {
+		if from > 0 {
+			wanted = http.StatusPartialContent
+			r.Header.Set("Range", fmt.Sprintf("bytes=%d-", from))
+		}
+		return nil
+	})
+	if resp, err = expect(fmt.Sprintf("fetch output %q", o.Path), resp, err, wanted); err != nil {
+		return nil, err
+	}
+	return passingBody{resp.Body}, nil
+}
+
+// passingBody marks that the connection broke.
+type passingBody struct{ io.ReadCloser }
+
+func (b passingBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = unreachable(err)
+	}
+	return n, err
 }
 
 // LastRendered tells where the newest image of a job is; ok is false when there is none yet.

@@ -14,7 +14,10 @@ import (
 	"hayloft/cas/transfer"
 )
 
-var _ transfer.Remote = (*Client)(nil)
+var (
+	_ transfer.Remote     = (*Client)(nil)
+	_ transfer.ChunkAsker = (*Client)(nil)
+)
 
 // octetStream is the media type of bodies that are neither JSON nor frames.
 const octetStream = "application/octet-stream"
@@ -87,8 +90,17 @@ func (c *Client) SendFiles(ctx context.Context, frames []byte) error {
 
 // Begin opens the upload session of a recipe or a delta; see [transfer.Sessions].
 func (c *Client) Begin(ctx context.Context, encoded []byte) (transfer.Session, error) {
-	const what = "announce a file by its recipe"
-	resp, err := c.wire.BeginUploadWithBody(ctx, octetStream, bytes.NewReader(encoded))
+	return c.announce(ctx, encoded, "announce a file by its recipe", wire.BeginUploadParams{})
+}
+
+// Ask tells what an upload would lack, and begins none; see [transfer.ChunkAsker].
+func (c *Client) Ask(ctx context.Context, encoded []byte) (transfer.Session, error) {
+	only := true
+	return c.announce(ctx, encoded, "ask what is new in a file by its recipe", wire.BeginUploadParams{DryRun: &only})
+}
+
+func (c *Client) announce(ctx context.Context, encoded []byte, what string, how wire.BeginUploadParams) (transfer.Session, error) {
+	resp, err := c.wire.BeginUploadWithBody(ctx, &how, octetStream, bytes.NewReader(encoded))
 	session, err := decode[wire.UploadSession](what, resp, err)
 	if err != nil {
 		return transfer.Session{}, err

@@ -53,7 +53,7 @@ type ServerInterface interface {
 	GetStoreStats(ctx echo.Context) error
 	// BeginUpload Announce a large file by its recipe, and hear which chunks are lacking
 	// (POST /api/v3/cas/uploads)
-	BeginUpload(ctx echo.Context) error
+	BeginUpload(ctx echo.Context, params BeginUploadParams) error
 	// CancelUpload Give an upload up
 	// (DELETE /api/v3/cas/uploads/{upload_id})
 	CancelUpload(ctx echo.Context, uploadId UploadId) error
@@ -431,8 +431,17 @@ func (w *ServerInterfaceWrapper) GetStoreStats(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) BeginUpload(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params BeginUploadParams
+	// ------------- Optional query parameter "dry_run" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.BeginUpload(ctx)
+	err = w.Handler.BeginUpload(ctx, params)
 	return err
 }
 
@@ -877,6 +886,13 @@ func (w *ServerInterfaceWrapper) GetJobOutput(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, true, "path", ctx.QueryParams(), &params.Path, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter path: %s", err))
+	}
+
+	// ------------- Optional query parameter "sha256" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sha256", ctx.QueryParams(), &params.Sha256, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sha256: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -2186,7 +2202,8 @@ func (response GetStoreStatsdefaultJSONResponse) VisitGetStoreStatsResponse(w ht
 }
 
 type BeginUploadRequestObject struct {
-	Body io.Reader
+	Params BeginUploadParams
+	Body   io.Reader
 }
 
 type BeginUploadResponseObject interface {
@@ -5576,8 +5593,10 @@ func (sh *strictHandler) GetStoreStats(ctx echo.Context) error {
 }
 
 // BeginUpload operation middleware
-func (sh *strictHandler) BeginUpload(ctx echo.Context) error {
+func (sh *strictHandler) BeginUpload(ctx echo.Context, params BeginUploadParams) error {
 	var request BeginUploadRequestObject
+
+	request.Params = params
 
 	request.Body = ctx.Request().Body
 

@@ -278,6 +278,21 @@ func (e FarmStatus) Valid() bool {
 	}
 }
 
+// Defines values for JobShare.
+const (
+	JobShareSpeed JobShare = "speed"
+)
+
+// Valid indicates whether the value is a known member of the JobShare enum.
+func (e JobShare) Valid() bool {
+	switch e {
+	case JobShareSpeed:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for JobStatus.
 const (
 	JobStatusActive            JobStatus = "active"
@@ -623,8 +638,11 @@ type Job struct {
 	Priority int          `json:"priority"`
 
 	// Requires *added*: what a worker must be able to do to get a task; absent: nothing
-	Requires          *[]string       `json:"requires,omitempty"`
-	Settings          *JobSettings    `json:"settings,omitempty"`
+	Requires *[]string    `json:"requires,omitempty"`
+	Settings *JobSettings `json:"settings,omitempty"`
+
+	// Share *added*: how workers share the tasks. speed: a worker leaves tasks to others that will have finished all that is left before it could finish one. Absent: whoever asks gets the next
+	Share             *JobShare       `json:"share,omitempty"`
 	Status            JobStatus       `json:"status"`
 	StepsCompleted    int64           `json:"steps_completed"`
 	StepsTotal        int64           `json:"steps_total"`
@@ -740,6 +758,9 @@ type JobPriorityChange struct {
 
 // JobSettings defines model for JobSettings.
 type JobSettings map[string]interface{}
+
+// JobShare *added*: how workers share the tasks. speed: a worker leaves tasks to others that will have finished all that is left before it could finish one. Absent: whoever asks gets the next
+type JobShare string
 
 // JobStatus defines model for JobStatus.
 type JobStatus string
@@ -996,8 +1017,11 @@ type SubmittedJob struct {
 	Priority *int         `json:"priority,omitempty"`
 
 	// Requires *added*: what a worker must be able to do to get a task, such as blender:4.2 (that version or a later one) or engine:CYCLES
-	Requires          *[]string           `json:"requires,omitempty"`
-	Settings          *JobSettings        `json:"settings,omitempty"`
+	Requires *[]string    `json:"requires,omitempty"`
+	Settings *JobSettings `json:"settings,omitempty"`
+
+	// Share *added*: how workers share the tasks. speed: a worker leaves tasks to others that will have finished all that is left before it could finish one. Absent: whoever asks gets the next
+	Share             *JobShare           `json:"share,omitempty"`
 	Storage           *JobStorageInfo     `json:"storage,omitempty"`
 	SubmitterPlatform string              `json:"submitter_platform"`
 	Type              string              `json:"type"`
@@ -1097,8 +1121,12 @@ type TaskUpdate struct {
 	Activity *string `json:"activity,omitempty"`
 
 	// Claim *added*: number of the claim that this update belongs to
-	Claim *int64  `json:"claim,omitempty"`
-	Log   *string `json:"log,omitempty"`
+	Claim *int64 `json:"claim,omitempty"`
+
+	// Log Appended to the task's log as it is. A line that a process wrote begins with `pid=N > ` if it wrote it to standard
+	// output, and with `pid=N 2> ` if to standard error; with `>>` instead of `>` it goes on with the line of that stream
+	// before it. Nothing else begins with `pid=`. Flamenco's workers use the first form alone, for both streams.
+	Log *string `json:"log,omitempty"`
 
 	// Outputs *added*: files that were produced since the last update
 	Outputs *[]ProducedOutput `json:"outputs,omitempty"`
@@ -1139,12 +1167,15 @@ type UploadSession struct {
 // Worker defines model for Worker.
 type Worker struct {
 	// Abilities *added*: what the worker can do; absent: it never told
-	Abilities          *[]string                  `json:"abilities,omitempty"`
-	CanRestart         bool                       `json:"can_restart"`
-	Id                 openapi_types.UUID         `json:"id"`
-	IpAddress          string                     `json:"ip_address"`
-	LastSeen           *time.Time                 `json:"last_seen,omitempty"`
-	Name               string                     `json:"name"`
+	Abilities  *[]string          `json:"abilities,omitempty"`
+	CanRestart bool               `json:"can_restart"`
+	Id         openapi_types.UUID `json:"id"`
+	IpAddress  string             `json:"ip_address"`
+	LastSeen   *time.Time         `json:"last_seen,omitempty"`
+	Name       string             `json:"name"`
+
+	// Performance *added*: how many times faster than one with 1 the worker is said to be; absent: 1
+	Performance        *float64                   `json:"performance,omitempty"`
 	Platform           string                     `json:"platform"`
 	Status             WorkerStatus               `json:"status"`
 	StatusChange       *WorkerStatusChangeRequest `json:"status_change,omitempty"`
@@ -1152,6 +1183,9 @@ type Worker struct {
 	Tags               *[]WorkerTag               `json:"tags,omitempty"`
 	Task               *WorkerTask                `json:"task,omitempty"`
 	Version            string                     `json:"version"`
+
+	// WaitingBecause *added*: why the worker has no task although some wait; absent: it has one, or none is there for it
+	WaitingBecause *string `json:"waiting_because,omitempty"`
 }
 
 // WorkerEvent Data of the event `worker`
@@ -1179,6 +1213,9 @@ type WorkerRegistration struct {
 	Abilities *[]string `json:"abilities,omitempty"`
 	Name      string    `json:"name"`
 
+	// Performance *added*: how many times faster than one with 1 the worker is, until it is measured; absent: 1
+	Performance *float64 `json:"performance,omitempty"`
+
 	// Platform Go's GOOS
 	Platform           string   `json:"platform"`
 	Secret             string   `json:"secret"`
@@ -1191,11 +1228,14 @@ type WorkerRegistration struct {
 // WorkerSignOn defines model for WorkerSignOn.
 type WorkerSignOn struct {
 	// Abilities *added*: what the worker can do, such as blender:4.2.3 or engine:CYCLES; absent: not told, and taken for everything
-	Abilities          *[]string `json:"abilities,omitempty"`
-	CanRestart         *bool     `json:"can_restart,omitempty"`
-	Name               string    `json:"name"`
-	SoftwareVersion    string    `json:"software_version"`
-	SupportedTaskTypes []string  `json:"supported_task_types"`
+	Abilities  *[]string `json:"abilities,omitempty"`
+	CanRestart *bool     `json:"can_restart,omitempty"`
+	Name       string    `json:"name"`
+
+	// Performance *added*: how many times faster than one with 1 the worker is, until it is measured; absent: 1
+	Performance        *float64 `json:"performance,omitempty"`
+	SoftwareVersion    string   `json:"software_version"`
+	SupportedTaskTypes []string `json:"supported_task_types"`
 
 	// Tags *added*: names of tags to carry; made when absent; an absent list keeps what there is
 	Tags *[]string `json:"tags,omitempty"`
@@ -1241,10 +1281,13 @@ type WorkerStatusChangeRequest struct {
 
 // WorkerSummary defines model for WorkerSummary.
 type WorkerSummary struct {
-	CanRestart   bool                       `json:"can_restart"`
-	Id           openapi_types.UUID         `json:"id"`
-	LastSeen     *time.Time                 `json:"last_seen,omitempty"`
-	Name         string                     `json:"name"`
+	CanRestart bool               `json:"can_restart"`
+	Id         openapi_types.UUID `json:"id"`
+	LastSeen   *time.Time         `json:"last_seen,omitempty"`
+	Name       string             `json:"name"`
+
+	// Performance *added*: how many times faster than one with 1 the worker is said to be; absent: 1
+	Performance  *float64                   `json:"performance,omitempty"`
 	Status       WorkerStatus               `json:"status"`
 	StatusChange *WorkerStatusChangeRequest `json:"status_change,omitempty"`
 	Version      string                     `json:"version"`
@@ -1330,6 +1373,12 @@ type GetRecipeParams struct {
 	Base *string `form:"base,omitempty" json:"base,omitempty"`
 }
 
+// BeginUploadParams defines parameters for BeginUpload.
+type BeginUploadParams struct {
+	// DryRun Only tell what is lacking; no session is opened
+	DryRun *bool `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+}
+
 // AppendToUploadParams defines parameters for AppendToUpload.
 type AppendToUploadParams struct {
 	// UploadOffset Where in the lane's stream the body begins, in bytes
@@ -1361,6 +1410,9 @@ type RemoveJobBlocklistJSONBody = []JobBlocklistEntry
 type GetJobOutputParams struct {
 	// Path `path` of an entry of the list of outputs
 	Path string `form:"path" json:"path"`
+
+	// Sha256 `sha256` of that entry; of several with one path, it tells which is meant
+	Sha256 *string `form:"sha256,omitempty" json:"sha256,omitempty"`
 }
 
 // ListJobTasksParams defines parameters for ListJobTasks.
@@ -1645,7 +1697,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /api/v3/cas/uploads (the `BeginUpload` operationId).
-	BeginUploadWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	BeginUploadWithBody(ctx context.Context, params *BeginUploadParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CancelUpload Give an upload up
 	//
@@ -1898,7 +1950,11 @@ type ClientInterface interface {
 
 	// GetJobArchive All outputs and logs of the job as one zip
 	//
-	// It has a folder for each task, with the task's outputs and its log as log.txt. It is made while it is sent. Outputs that are gone are named in missing.txt.
+	// It has a folder for each task, with the task's outputs and three files, which are there even if they are empty: the
+	// task's log as log.txt, and what its processes wrote as stdout.txt and stderr.txt, without the marks that the lines have
+	// in the log. Processes of one task follow each other there, as do its attempts. Flamenco's workers do not tell the
+	// streams apart; all that their processes wrote is in stdout.txt. The archive is made while it is sent. Outputs that are
+	// gone are named in missing.txt.
 	//
 	// Corresponds with GET /api/v3/jobs/{job_id}/outputs.zip (the `GetJobArchive` operationId).
 	GetJobArchive(ctx context.Context, jobId JobId, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2444,8 +2500,8 @@ func (c *Client) GetStoreStats(ctx context.Context, reqEditors ...RequestEditorF
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /api/v3/cas/uploads (the `BeginUpload` operationId).
-func (c *Client) BeginUploadWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewBeginUploadRequestWithBody(c.Server, contentType, body)
+func (c *Client) BeginUploadWithBody(ctx context.Context, params *BeginUploadParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewBeginUploadRequestWithBody(c.Server, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -3107,7 +3163,11 @@ func (c *Client) ListJobOutputs(ctx context.Context, jobId JobId, reqEditors ...
 
 // GetJobArchive All outputs and logs of the job as one zip
 //
-// It has a folder for each task, with the task's outputs and its log as log.txt. It is made while it is sent. Outputs that are gone are named in missing.txt.
+// It has a folder for each task, with the task's outputs and three files, which are there even if they are empty: the
+// task's log as log.txt, and what its processes wrote as stdout.txt and stderr.txt, without the marks that the lines have
+// in the log. Processes of one task follow each other there, as do its attempts. Flamenco's workers do not tell the
+// streams apart; all that their processes wrote is in stdout.txt. The archive is made while it is sent. Outputs that are
+// gone are named in missing.txt.
 //
 // Corresponds with GET /api/v3/jobs/{job_id}/outputs.zip (the `GetJobArchive` operationId).
 func (c *Client) GetJobArchive(ctx context.Context, jobId JobId, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4391,7 +4451,7 @@ func NewGetStoreStatsRequest(server string) (*http.Request, error) {
 }
 
 // NewBeginUploadRequestWithBody constructs an http.Request for the BeginUpload method, with any body, and a specified content type
-func NewBeginUploadRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+func NewBeginUploadRequestWithBody(server string, params *BeginUploadParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -4407,6 +4467,33 @@ func NewBeginUploadRequestWithBody(server string, contentType string, body io.Re
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
@@ -5553,6 +5640,18 @@ func NewGetJobOutputRequest(server string, jobId JobId, params *GetJobOutputPara
 			for _, qp := range strings.Split(queryFrag, "&") {
 				rawQueryFragments = append(rawQueryFragments, qp)
 			}
+		}
+
+		if params.Sha256 != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sha256", *params.Sha256, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
 		}
 
 		if encoded := queryValues.Encode(); encoded != "" {
@@ -7301,7 +7400,7 @@ type ClientWithResponsesInterface interface {
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/v3/cas/uploads (the `BeginUpload` operationId).
-	BeginUploadWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*BeginUploadResponse, error)
+	BeginUploadWithBodyWithResponse(ctx context.Context, params *BeginUploadParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*BeginUploadResponse, error)
 
 	// CancelUploadWithResponse Give an upload up
 	//
@@ -7596,7 +7695,11 @@ type ClientWithResponsesInterface interface {
 
 	// GetJobArchiveWithResponse All outputs and logs of the job as one zip
 	//
-	// It has a folder for each task, with the task's outputs and its log as log.txt. It is made while it is sent. Outputs that are gone are named in missing.txt.
+	// It has a folder for each task, with the task's outputs and three files, which are there even if they are empty: the
+	// task's log as log.txt, and what its processes wrote as stdout.txt and stderr.txt, without the marks that the lines have
+	// in the log. Processes of one task follow each other there, as do its attempts. Flamenco's workers do not tell the
+	// streams apart; all that their processes wrote is in stdout.txt. The archive is made while it is sent. Outputs that are
+	// gone are named in missing.txt.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -11854,8 +11957,8 @@ func (c *ClientWithResponses) GetStoreStatsWithResponse(ctx context.Context, req
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/v3/cas/uploads (the `BeginUpload` operationId).
-func (c *ClientWithResponses) BeginUploadWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*BeginUploadResponse, error) {
-	rsp, err := c.BeginUploadWithBody(ctx, contentType, body, reqEditors...)
+func (c *ClientWithResponses) BeginUploadWithBodyWithResponse(ctx context.Context, params *BeginUploadParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*BeginUploadResponse, error) {
+	rsp, err := c.BeginUploadWithBody(ctx, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -12395,7 +12498,11 @@ func (c *ClientWithResponses) ListJobOutputsWithResponse(ctx context.Context, jo
 
 // GetJobArchiveWithResponse All outputs and logs of the job as one zip
 //
-// It has a folder for each task, with the task's outputs and its log as log.txt. It is made while it is sent. Outputs that are gone are named in missing.txt.
+// It has a folder for each task, with the task's outputs and three files, which are there even if they are empty: the
+// task's log as log.txt, and what its processes wrote as stdout.txt and stderr.txt, without the marks that the lines have
+// in the log. Processes of one task follow each other there, as do its attempts. Flamenco's workers do not tell the
+// streams apart; all that their processes wrote is in stdout.txt. The archive is made while it is sent. Outputs that are
+// gone are named in missing.txt.
 //
 // Returns a wrapper object for the known response body format(s).
 //

@@ -66,7 +66,7 @@ func TestBuiltinJobTypes(t *testing.T) {
 		keys = append(keys, s.Key)
 	}
 	want := []string{"frames", "chunk_size", "render_output_root", "add_path_components", "render_output_path", "blendfile",
-		"scene", "fps", "format", "image_file_extension", "has_previews"}
+		"scene", "fps", "format", "image_file_extension", "has_previews", "separate_views"}
 	if diff := cmp.Diff(want, keys); diff != "" {
 		t.Errorf("settings (-want +got):\n%s", diff)
 	}

@@ -50,6 +50,13 @@ func TestBlenderScriptArrayRendersFrames(t *testing.T) {
 		first.Parameters["blendfile"] != "{jobs}/shot/a.blend" || first.Parameters["data"] != "data/a.txt" {
 		t.Errorf("the command is %+v", first)
 	}
+	compiled, err = array(t, map[string]any{"frames": "1", "format": "TARGA"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := commands(t, compiled.Tasks[0])[0].Parameters["format"]; got != "TGA" {
+		t.Errorf("TARGA is given to Blender as %v", got)
+	}
 }
 
 func TestBlenderScriptArrayRefuses(t *testing.T) {

@@ -93,7 +93,7 @@ func TestSimpleBlenderRender(t *testing.T) {
 		t.Errorf("last task is %+v", video)
 	}
 	wantCommands := []command{{"frames-to-video", map[string]any{
-		"exe": "ffmpeg", "fps": 24.0, "inputGlob": "/render/shot/2026-05-04_030201/*.png",
+		"exe": "ffmpeg", "fps": 24.0, "inputGlob": "/render/shot/2026-05-04_030201/[0-9][0-9][0-9][0-9][0-9]?.png",
 		"outputFile": "/render/shot/2026-05-04_030201/scene-1-5,9.mp4",
 		"args":       texts("-c:v", "h264", "-crf", "20", "-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2", "-pix_fmt", "yuv420p", "-y"),
 	}, 0}}
@@ -106,19 +106,30 @@ func TestSimpleBlenderRender(t *testing.T) {
 }
 
 func TestSimpleBlenderRenderVideo(t *testing.T) {
+	const folder, digits = "/render/shot/2026-05-04_030201/", "[0-9][0-9][0-9][0-9][0-9]?"
 	for name, test := range map[string]struct {
 		change map[string]any
-		// input is the video's input below the render folder; empty means no video.
-		input string
+		input  string // of the video; empty means no video
 	}{
-		"png":                   {nil, "*.png"},
+		"png":                   {nil, folder + digits + ".png"},
 		"exr":                   {map[string]any{"format": "OPEN_EXR", "image_file_extension": ".exr"}, ""},
 		"multilayer":            {map[string]any{"format": "OPEN_EXR_MULTILAYER", "image_file_extension": ".exr"}, ""},
-		"exr with previews":     {map[string]any{"format": "OPEN_EXR", "image_file_extension": ".exr", "has_previews": true}, "*.jpg"},
+		"exr with previews":     {map[string]any{"format": "OPEN_EXR", "image_file_extension": ".exr", "has_previews": true}, folder + digits + ".jpg"},
 		"fps left out":          {map[string]any{"fps": nil}, ""},
 		"fps 0":                 {map[string]any{"fps": 0}, ""},
-		"fps absent":            {map[string]any{"fps": absent}, "*.png"},
-		"image type by default": {map[string]any{"format": absent, "image_file_extension": absent, "has_previews": absent}, "*.png"},
+		"fps absent":            {map[string]any{"fps": absent}, folder + digits + ".png"},
+		"image type by default": {map[string]any{"format": absent, "image_file_extension": absent, "has_previews": absent}, folder + digits + ".png"},
+		"extension of another":  {map[string]any{"format": "JPEG", "image_file_extension": ".png"}, folder + digits + ".jpg"},
+		"the scene's format":    {map[string]any{"format": "", "image_file_extension": ".webp"}, folder + digits + ".webp"},
+		"the scene's unplayed":  {map[string]any{"format": "", "image_file_extension": ".exr"}, ""},
+		"unknown format":        {map[string]any{"format": "DDS", "image_file_extension": ".dds"}, ""},
+		"each eye":              {map[string]any{"separate_views": true}, ""},
+		"long numbers":          {map[string]any{"frames": "5,999999-1000001"}, folder + "*[0-9].png"},
+		"name without a place":  {map[string]any{"render_output_path": "/o/f"}, "/o/f[0-9][0-9][0-9]?.png"},
+		"last of two places":    {map[string]any{"render_output_path": "/o #1/a##_##_c"}, "/o #1/a##_[0-9]?_c.png"},
+		"with an extension":     {map[string]any{"render_output_path": "/o/##.jpeg", "format": "JPEG"}, "/o/[0-9]?.jpeg"},
+		"previews beside .exr":  {map[string]any{"render_output_path": "/o/##.exr", "format": "OPEN_EXR", "has_previews": true}, "/o/[0-9]?.jpg"},
+		"patterns by chance":    {map[string]any{"render_output_path": "/o [a]/b*?##"}, "/o [[]a]/b[*][?][0-9]?.png"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			compiled, err := render(t, "shot", test.change)
@@ -131,10 +142,70 @@ func TestSimpleBlenderRenderVideo(t *testing.T) {
 					input = commands(t, task)[0].Parameters["inputGlob"].(string)
 				}
 			}
-			if want := test.input; input != strings.Replace(want, "*", "/render/shot/2026-05-04_030201/*", 1) {
-				t.Errorf("the video is made of %q, want %q", input, want)
+			if input != test.input {
+				t.Errorf("the video is made of %q, want %q", input, test.input)
 			}
 		})
+	}
+}
+
+// TestSimpleBlenderRenderFormats gives each format under the name that Blender's Python has for it. The command line has
+// others, and of some formats there is no video.
+func TestSimpleBlenderRenderFormats(t *testing.T) {
+	for format, want := range map[string]struct {
+		option string
+		video  bool
+	}{
+		"PNG": {"PNG", true}, "JPEG": {"JPEG", true}, "TIFF": {"TIFF", true}, "BMP": {"BMP", true}, "WEBP": {"WEBP", true}, "DPX": {"DPX", true},
+		"TARGA": {"TGA", true}, "TARGA_RAW": {"RAWTGA", true}, "TGA": {"TGA", true}, "RAWTGA": {"RAWTGA", true},
+		"JPEG2000": {"JP2", false}, "JP2": {"JP2", false}, "IRIS": {"IRIS", false}, "HDR": {"HDR", false}, "CINEON": {"CINEON", false},
+		"OPEN_EXR": {"OPEN_EXR", false}, "OPEN_EXR_MULTILAYER": {"OPEN_EXR_MULTILAYER", false},
+	} {
+		compiled, err := render(t, "shot", map[string]any{"format": format})
+		if err != nil {
+			t.Errorf("%s: %v", format, err)
+			continue
+		}
+		args := commands(t, compiled.Tasks[0])[0].Parameters["args"].([]any)
+		if at := slices.Index(args, any("--render-format")); args[at+1] != want.option {
+			t.Errorf("%s is given to Blender as %v, want %s", format, args[at+1], want.option)
+		}
+		if video := len(compiled.Tasks) == 3; video != want.video {
+			t.Errorf("%s: there is a video: %v, want %v", format, video, want.video)
+		}
+		if got := compiled.Settings["format"]; got != format {
+			t.Errorf("%s is stored as %v", format, got)
+		}
+	}
+	for _, format := range []string{"FFMPEG", "AVI_RAW", "AVI_JPEG", "AVIRAW", "AVIJPEG", "MPEG", "H264", "XVID", "THEORA", "AV1"} {
+		if _, err := render(t, "shot", map[string]any{"format": format}); !errors.Is(err, jobtype.ErrCompile) || !strings.Contains(err.Error(), "set format to one") {
+			t.Errorf("%s: %v", format, err)
+		}
+	}
+}
+
+// TestJobsOfOneSecondHaveFoldersOfTheirOwn compiles two jobs that differ by their ids alone.
+func TestJobsOfOneSecondHaveFoldersOfTheirOwn(t *testing.T) {
+	library := loadWith(t, jobtype.Options{Location: time.UTC})
+	for jobType, settings := range map[string]map[string]any{
+		"simple-blender-render": {"frames": "1", "blendfile": "a.blend", "render_output_root": "/render"},
+		"blender-script-array":  {"script": "a.py", "data": "a", "render_output_root": "/render"},
+	} {
+		folders := map[any]bool{}
+		for _, id := range []string{"0199b2c4-0000-7000-8000-0000000000aa", "0199b2c4-0000-7000-8000-0000000000bb"} {
+			compiled, err := library.Compile(t.Context(), jobtype.Request{Type: jobType, Name: "shot", JobID: id, Created: created, Settings: settings})
+			if err != nil {
+				t.Fatal(err)
+			}
+			folder := compiled.Settings["render_output_path"].(string)
+			if !strings.HasPrefix(folder, "/render/shot/2026-05-04_030201-"+id[len(id)-8:]) {
+				t.Errorf("%s: the folder is %s", jobType, folder)
+			}
+			folders[folder] = true
+		}
+		if len(folders) != 2 {
+			t.Errorf("%s: both jobs have the folder %v", jobType, folders)
+		}
 	}
 }
 
@@ -204,6 +275,14 @@ func TestSimpleBlenderRenderShortensTheVideoName(t *testing.T) {
 	}
 	if args := commands(t, compiled.Tasks[0])[0].Parameters["args"].([]any); args[0] != "--python-expr" {
 		t.Errorf("arguments without a scene begin with %v", args[0])
+	}
+	compiled, err = render(t, "j", map[string]any{"frames": frames[:99], "blendfile": "/" + strings.Repeat("é", 124) + ".blend"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	video = commands(t, compiled.Tasks[len(compiled.Tasks)-1])[0]
+	if got, want := video.Parameters["outputFile"].(string), "/"+strings.Repeat("é", 60)+"-"+frames[:99]+".mp4"; !strings.HasSuffix(got, want) {
+		t.Errorf("the video is %s, want it to end in %s", got, want)
 	}
 }
 

@@ -116,7 +116,7 @@ func benchmarkClaimComplete(b *testing.B, queued int) {
 	for n := b.N; n > 0; n -= 1000 {
 		must(b, s, func(tx scheduler.Tx) error {
 			for range min(n, 1000) {
-				task, err := tx.NextRunnable(w)
+				task, err := tx.NextRunnable(w, nil)
 				if err != nil {
 					return err
 				}
@@ -183,13 +183,51 @@ func BenchmarkClaimPastRequirements(b *testing.B) {
 				return errors.Join(tx.PutWorker(w), tx.InsertJob(job, tasks))
 			})
 			for b.Loop() {
-				must(b, s, func(tx scheduler.Tx) error { _, err := tx.NextRunnable(w); return err })
+				must(b, s, func(tx scheduler.Tx) error { _, err := tx.NextRunnable(w, nil); return err })
 			}
 		})
 	}
 }
 
 // BenchmarkCancel50k cancels a job of 50,000 queued tasks, and queues them again.
+// BenchmarkContenders looks at all workers of a farm, each of which has completed a task of the job and has one active.
+func BenchmarkContenders(b *testing.B) {
+	for _, workers := range []int{2, 20, 200} {
+		b.Run(fmt.Sprintf("workers=%d", workers), func(b *testing.B) {
+			s := openTemp(b)
+			var g ids
+			job, tasks := frames(&g, 3*workers)
+			job.Share = scheduler.ShareBySpeed
+			must(b, s, func(tx scheduler.Tx) error { return tx.InsertJob(job, tasks) })
+			for range workers {
+				w := aWorker(&g)
+				must(b, s, func(tx scheduler.Tx) error { return tx.PutWorker(w) })
+				if err := claimThenComplete(s, w); err != nil {
+					b.Fatal(err)
+				}
+				must(b, s, func(tx scheduler.Tx) error {
+					task, err := tx.NextRunnable(w, nil)
+					if err != nil {
+						return err
+					}
+					_, err = tx.MoveTask(task, scheduler.TaskMove{To: scheduler.TaskActive, Worker: w.ID, NewClaim: true})
+					return err
+				})
+			}
+			last := tasks[len(tasks)-1].ID
+			for b.Loop() {
+				must(b, s, func(tx scheduler.Tx) error {
+					list, err := tx.Contenders(last)
+					if len(list) != workers {
+						b.Fatalf("%d contenders", len(list))
+					}
+					return err
+				})
+			}
+		})
+	}
+}
+
 func BenchmarkCancel50k(b *testing.B) {
 	s := openTemp(b)
 	var g ids
@@ -270,7 +308,7 @@ func benchmarkUpdates(b *testing.B, callers int) {
 func claimThenComplete(s *SQLite, w scheduler.Worker) error {
 	var task scheduler.TaskState
 	err := s.Update(context.Background(), func(tx scheduler.Tx) (err error) {
-		if task, err = tx.NextRunnable(w); err != nil {
+		if task, err = tx.NextRunnable(w, nil); err != nil {
 			return err
 		}
 		_, err = tx.MoveTask(task, scheduler.TaskMove{To: scheduler.TaskActive, Worker: w.ID, NewClaim: true})

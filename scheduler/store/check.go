@@ -47,7 +47,7 @@ var contradictions = []string{
 		AND j.runnable <> (SELECT coalesce(sum(l.runnable), 0) FROM lanes l WHERE l.job = j.id)`,
 	`SELECT 'lane ' || l.id || ' does not follow job ' || j.id FROM lanes l JOIN jobs j ON j.id = l.job
 		WHERE l.job_priority <> j.priority OR l.tag IS NOT j.tag OR l.requirements IS NOT j.requirements
-		OR l.open <> (j.status IN ('queued', 'active') AND j.delete_requested_at IS NULL)`,
+		OR l.by_speed <> (j.share = 'speed') OR l.open <> (j.status IN ('queued', 'active') AND j.delete_requested_at IS NULL)`,
 	`SELECT 'the requirements ' || q.id || ' are no job''s' FROM requirements q
 		WHERE NOT EXISTS (SELECT 1 FROM jobs j WHERE j.requirements = q.id)`,
 	`SELECT 'task ' || t.id || ' is in a lane of another job' FROM tasks t JOIN lanes l ON l.id = t.lane WHERE l.job <> t.job`,

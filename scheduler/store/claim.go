@@ -14,6 +14,8 @@ type lane struct {
 	jobPriority, taskPriority int
 	taskType                  string
 	requirements              int64 // row of the list; 0: none
+	bySpeed                   bool
+	runnable                  int
 }
 
 // level tells whether two lanes stand at the same place in the order, so that the task's index decides.
@@ -23,7 +25,8 @@ func (l lane) level(other lane) bool {
 
 // lanesFor finds the lanes that are open to a worker, best first. It walks the index lanes_in_order.
 const lanesFor = `
-	SELECT l.id, l.job, l.job_priority, l.task_priority, l.task_type, l.requirements FROM lanes l
+	SELECT l.id, l.job, l.job_priority, l.task_priority, l.task_type, l.requirements, l.by_speed, l.runnable
+	FROM lanes l
 	WHERE l.open = 1 AND l.runnable > 0
 	AND (l.tag IS NULL OR EXISTS (SELECT 1 FROM worker_tags wt WHERE wt.worker = ?1 AND wt.tag = l.tag))
 	AND NOT EXISTS (SELECT 1 FROM blocks b WHERE b.job = l.job AND b.worker = ?1 AND b.task_type = l.task_type)
@@ -37,7 +40,7 @@ const headOf = `SELECT ` + taskStateColumns + `, t.idx` + taskStateTables + `
 	ORDER BY t.idx LIMIT 1`
 
 // NextRunnable implements [scheduler.Tx].
-func (t *tx) NextRunnable(w scheduler.Worker) (scheduler.TaskState, error) {
+func (t *tx) NextRunnable(w scheduler.Worker, leaves func(scheduler.TaskState, int) (bool, error)) (scheduler.TaskState, error) {
 	worker, err := t.workerRow(w.ID)
 	if err != nil {
 		return scheduler.TaskState{}, err
@@ -48,7 +51,7 @@ func (t *tx) NextRunnable(w scheduler.Worker) (scheduler.TaskState, error) {
 	able := ability{readTx: t.readTx, of: w.Abilities}
 	err = t.each(func(r row) error {
 		l := lane{id: r.int64(0), job: r.int64(1), jobPriority: r.int(2), taskPriority: r.int(3), taskType: r.text(4),
-			requirements: r.int64(5)}
+			requirements: r.int64(5), bySpeed: r.bool(6), runnable: r.int(7)}
 		if best != nil && !l.level(bestLane) {
 			return errEnough
 		}
@@ -58,13 +61,17 @@ func (t *tx) NextRunnable(w scheduler.Worker) (scheduler.TaskState, error) {
 		if ok, err := able.meets(l.requirements); err != nil || !ok {
 			return err
 		}
-		return t.each(func(r row) error {
-			if index := r.int(taskStateColumnCount); best == nil || index < bestIndex {
-				found := taskState(r)
-				best, bestLane, bestIndex = &found, l, index
+		head, index, err := t.headOf(l, worker)
+		if err != nil || head == nil || best != nil && bestIndex < index {
+			return err
+		}
+		if l.bySpeed && leaves != nil {
+			if left, err := leaves(head.TaskState, l.runnable); err != nil || left {
+				return err
 			}
-			return nil
-		}, headOf, l.id, worker)
+		}
+		best, bestLane, bestIndex = head, l, index
+		return nil
 	}, lanesFor, worker)
 	switch {
 	case err != nil:
@@ -74,6 +81,16 @@ func (t *tx) NextRunnable(w scheduler.Worker) (scheduler.TaskState, error) {
 	}
 	t.known = best
 	return best.TaskState, nil
+}
+
+// headOf gives the first task of a lane that a worker has not failed, and its place in the job; nil: there is none.
+func (t *tx) headOf(l lane, worker int64) (head *taskRow, index int, err error) {
+	err = t.each(func(r row) error {
+		found := taskState(r)
+		head, index = &found, r.int(taskStateColumnCount)
+		return nil
+	}, headOf, l.id, worker)
+	return head, index, err
 }
 
 // ability judges the requirements of many lanes for one worker. Jobs share their lists, so that each is read and judged

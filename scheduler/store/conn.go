@@ -174,6 +174,8 @@ func (r row) int(i int) int { return int(r.int64(i)) }
 
 func (r row) bool(i int) bool { return r.int64(i) != 0 }
 
+func (r row) float64(i int) float64 { f, _ := r[i].(float64); return f }
+
 func (r row) text(i int) string { s, _ := r[i].(string); return s }
 
 func (r row) bytes(i int) []byte { b, _ := r[i].([]byte); return b }

@@ -47,6 +47,7 @@ var deleteOfJob = []string{
 	`DELETE FROM lane_commands WHERE lane IN (SELECT id FROM lanes WHERE job = ?1)`,
 	`DELETE FROM lanes WHERE job = ?1`,
 	`DELETE FROM blocks WHERE job = ?1`,
+	`DELETE FROM paces WHERE job = ?1`,
 	`DELETE FROM job_details WHERE job = ?1`,
 	`DELETE FROM jobs WHERE id = ?1`,
 }

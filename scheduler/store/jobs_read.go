@@ -11,11 +11,11 @@ import (
 
 const jobColumns = `j.uuid, j.type, j.priority, g.uuid, j.status, j.created, j.updated, j.delete_requested_at,
 	j.queued, j.active, j.completed, j.failed, j.soft_failed, j.canceled, j.paused, j.runnable,
-	j.steps_completed, j.steps_total, j.checkout, j.silence_limit, j.total_limit, q.list`
+	j.steps_completed, j.steps_total, j.checkout, j.silence_limit, j.total_limit, q.list, j.share`
 
 const jobTables = ` FROM jobs j LEFT JOIN tags g ON g.id = j.tag LEFT JOIN requirements q ON q.id = j.requirements `
 
-const jobColumnCount = 22
+const jobColumnCount = 23
 
 // jobState reads jobColumns.
 func jobState(r row) (scheduler.Job, error) {
@@ -28,7 +28,7 @@ func jobState(r row) (scheduler.Job, error) {
 			Canceled: r.int(13), Paused: r.int(14),
 		},
 		Runnable: r.int(15), StepsCompleted: r.int64(16), StepsTotal: r.int64(17), CheckoutID: r.text(18),
-		Limits: scheduler.JobLimits{Silence: r.duration(19), Total: r.duration(20)},
+		Limits: scheduler.JobLimits{Silence: r.duration(19), Total: r.duration(20)}, Share: scheduler.Share(r.text(22)),
 	}
 	var err error
 	if job.Requires, err = textList(r.text(21)); err != nil {
@@ -144,16 +144,39 @@ func (t readTx) Blocklist(id scheduler.JobID) (list []scheduler.BlockEntry, err 
 	return list, named("blocklist of job", id, err)
 }
 
+func outputOf(r row) scheduler.Output {
+	return scheduler.Output{
+		Task: scheduler.TaskID{UUID: r.uuid(0)}, Root: r.text(1), Path: r.text(2), Size: r.int64(3), SHA256: hex.EncodeToString(r.bytes(4)),
+	}
+}
+
+func (t readTx) OutputsAt(id scheduler.JobID, path string) (list []scheduler.Output, err error) {
+	job, err := t.jobRow(id)
+	if err != nil {
+		return nil, err
+	}
+	// The index begins with job and root; it is asked for one root after the other, as a job has few.
+	err = t.each(func(r row) error {
+		list = append(list, outputOf(r))
+		return nil
+	}, `WITH RECURSIVE roots (root) AS (
+			SELECT min(root) FROM outputs WHERE job = ?1
+			UNION ALL
+			SELECT (SELECT min(root) FROM outputs WHERE job = ?1 AND root > roots.root) FROM roots WHERE roots.root IS NOT NULL
+		)
+		SELECT t.uuid, o.root, o.path, o.size, o.sha256 FROM roots
+		JOIN outputs o ON o.job = ?1 AND o.root = roots.root AND o.path = ?2 JOIN tasks t ON t.id = o.task
+		ORDER BY o.root`, job, path)
+	return list, named("outputs of job", id, err)
+}
+
 func (t readTx) Outputs(id scheduler.JobID) (list []scheduler.Output, err error) {
 	job, err := t.jobRow(id)
 	if err != nil {
 		return nil, err
 	}
 	err = t.each(func(r row) error {
-		list = append(list, scheduler.Output{
-			Task: scheduler.TaskID{UUID: r.uuid(0)}, Root: r.text(1), Path: r.text(2), Size: r.int64(3),
-			SHA256: hex.EncodeToString(r.bytes(4)),
-		})
+		list = append(list, outputOf(r))
 		return nil
 	}, `SELECT t.uuid, o.root, o.path, o.size, o.sha256 FROM outputs o JOIN tasks t ON t.id = o.task WHERE o.job = ?1
 		ORDER BY o.root, o.path`, job)

@@ -200,10 +200,10 @@ func (in *insertion) insertJob() error {
 	j := in.job
 	_, err = in.exec(`
 		INSERT INTO jobs (uuid, type, checkout, priority, tag, status, created, updated, queued, runnable, steps_total,
-			silence_limit, total_limit, requirements)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9, ?10, ?11, ?12, ?13)`,
+			silence_limit, total_limit, requirements, share)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)`,
 		key(j.ID), j.Type, j.CheckoutID, j.Priority, tag, string(j.Status), stamp(in.at), len(in.tasks), runnable, steps,
-		j.Limits.Silence.Microseconds(), j.Limits.Total.Microseconds(), requirements)
+		j.Limits.Silence.Microseconds(), j.Limits.Total.Microseconds(), requirements, string(j.Share))
 	if err != nil {
 		return err
 	}
@@ -263,8 +263,8 @@ func (in *insertion) insertLanes() error {
 		row++
 		l.row = row
 		_, err := in.exec(`
-			INSERT INTO lanes (id, job, task_type, task_priority, job_priority, tag, requirements, open, runnable)
-			SELECT ?1, id, ?3, ?4, priority, tag, requirements, 0, ?5 FROM jobs WHERE id = ?2`, row, in.row, l.taskType, l.priority, l.runnable)
+			INSERT INTO lanes (id, job, task_type, task_priority, job_priority, tag, requirements, by_speed, open, runnable)
+			SELECT ?1, id, ?3, ?4, priority, tag, requirements, share = 'speed', 0, ?5 FROM jobs WHERE id = ?2`, row, in.row, l.taskType, l.priority, l.runnable)
 		if err != nil {
 			return err
 		}

@@ -95,6 +95,11 @@ func (t *tx) MoveTask(task scheduler.TaskState, move scheduler.TaskMove) (int, e
 	if err := t.writeMove(from, move); err != nil {
 		return 0, named("task", task.ID, err)
 	}
+	if from.bySpeed && from.Status == scheduler.TaskActive && move.To == scheduler.TaskCompleted {
+		if err := t.noteCompletion(from); err != nil {
+			return 0, named("pace of the worker of task", task.ID, err)
+		}
+	}
 	var d jobChange
 	add(&d.counts, from.Status, -1)
 	add(&d.counts, move.To, 1)

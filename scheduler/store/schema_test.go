@@ -50,7 +50,7 @@ func populated(t *testing.T) (path string) {
 	job, tasks := frames(&g, 3)
 	tasks[2].Needs = []int{0, 1}
 	other, otherTasks := frames(&g, 1)
-	other.Requires = []string{"osl"}
+	other.Requires, other.Share = []string{"osl"}, scheduler.ShareBySpeed
 	must(t, s, func(tx scheduler.Tx) error {
 		tag := scheduler.Tag{ID: scheduler.TagID{UUID: g.uuid()}, Name: "gpu"}
 		sum := strings.Repeat("ab", 32)
@@ -67,7 +67,7 @@ func populated(t *testing.T) (path string) {
 				return tx.AddOutputs(job.ID, []scheduler.Output{{Task: tasks[0].ID, Root: "/out", Path: "1.png", SHA256: sum}})
 			},
 			func() error {
-				task, err := tx.NextRunnable(w)
+				task, err := tx.NextRunnable(w, nil)
 				if err != nil {
 					return err
 				}
@@ -157,6 +157,14 @@ var refusedStatements = []string{
 	`UPDATE workers SET task_types = 'blender'`,
 	`UPDATE workers SET can_restart = 2`,
 	`UPDATE workers SET abilities = 'gpu'`,
+	`UPDATE workers SET performance = 0`,
+	`UPDATE jobs SET share = 'size'`,
+	`UPDATE lanes SET by_speed = 2`,
+	`INSERT INTO paces (job, task_type, worker, tasks, steps, elapsed, ended) VALUES (1, 'blender', 1, 0, 1, 1, 1)`,
+	`INSERT INTO paces (job, task_type, worker, tasks, steps, elapsed, ended) VALUES (1, 'blender', 1, 1, 0, 1, 1)`,
+	`INSERT INTO paces (job, task_type, worker, tasks, steps, elapsed, ended) VALUES (1, 'blender', 1, 1, 1, -1, 1)`,
+	`INSERT INTO paces (job, task_type, worker, tasks, steps, elapsed, ended) VALUES (77, 'blender', 1, 1, 1, 1, 1)`,
+	`INSERT INTO paces (job, task_type, worker, tasks, steps, elapsed, ended) VALUES (1, 'blender', 77, 1, 1, 1, 1)`,
 	`UPDATE jobs SET requirements = 77`,
 	`UPDATE lanes SET requirements = 77`,
 	`UPDATE requirements SET list = '['`,
@@ -196,6 +204,8 @@ var contradictingStatements = []string{
 	`UPDATE lanes SET runnable = runnable + 1 WHERE id = 1`,
 	`UPDATE lanes SET requirements = NULL WHERE id = 2`,
 	`UPDATE jobs SET requirements = 1 WHERE id = 1`,
+	`UPDATE jobs SET share = '' WHERE id = 2`,
+	`UPDATE lanes SET by_speed = 1 WHERE id = 1`,
 	`INSERT INTO requirements (list) VALUES ('["usd"]')`,
 	`UPDATE tasks SET open_needs = 1 WHERE id = 3`,
 	`UPDATE tasks SET open_needs = 1 WHERE id = 1`,
@@ -291,7 +301,7 @@ func TestMigrations(t *testing.T) {
 	}
 }
 
-// TestUpgrade opens a database of the version before, with everything in it.
+// TestUpgrade opens a database of an earlier version, with everything in it.
 func TestUpgrade(t *testing.T) {
 	ctx := context.Background()
 	path := populated(t)
@@ -299,7 +309,7 @@ func TestUpgrade(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := provider.Down(ctx); err != nil {
+	if _, err := provider.DownTo(ctx, 2); err != nil {
 		t.Fatal(err)
 	}
 	if err := db.Close(); err != nil {
@@ -314,8 +324,8 @@ func TestUpgrade(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if len(workers) != 1 || workers[0].Abilities != nil {
-			t.Errorf("workers %+v, want one that never told what it can do", workers)
+		if len(workers) != 1 || workers[0].Abilities != nil || workers[0].Performance != 1 {
+			t.Errorf("workers %+v, want one that never told what it can do and how fast", workers)
 		}
 		workers[0].Abilities = []string{}
 		if err := tx.PutWorker(workers[0]); err != nil {
@@ -323,14 +333,14 @@ func TestUpgrade(t *testing.T) {
 		}
 		jobs, err := tx.Jobs(scheduler.JobQuery{})
 		for _, job := range jobs {
-			if job.Requires != nil {
-				t.Errorf("job %s requires %q, want nothing", job.ID, job.Requires)
+			if job.Requires != nil || job.Share != scheduler.ShareByPulling {
+				t.Errorf("job %s requires %q and is shared by %q, want nothing", job.ID, job.Requires, job.Share)
 			}
 		}
 		if err != nil || len(jobs) != 2 {
 			t.Errorf("%d jobs, %v; want 2", len(jobs), err)
 		}
-		_, err = tx.NextRunnable(workers[0])
+		_, err = tx.NextRunnable(workers[0], nil)
 		return err
 	})
 }
@@ -347,13 +357,14 @@ func TestNewerSchema(t *testing.T) {
 // TestPlans looks at how SQLite runs the statements whose cost must not depend on the number of tasks.
 func TestPlans(t *testing.T) {
 	c := rawConn(t, populated(t))
-	for _, q := range []struct{ name, text, index string }{
-		{"lanes for a worker", lanesFor, "lanes_in_order"},
-		{"idle jobs that require", idleRequiring, "lanes_in_order"},
-		{"head of a lane", headOf, "tasks_runnable"},
-		{"active tasks of a worker", `SELECT 1 FROM tasks t WHERE t.worker = ?1 AND t.status = 'active' ORDER BY t.claim, t.id`, "tasks_active"},
-		{"all active tasks", `SELECT 1 FROM tasks t WHERE t.status = 'active' ORDER BY t.worker, t.id`, "tasks_active"},
-		{"last task of a worker", `SELECT 1 FROM tasks t WHERE t.worker = ?1 ORDER BY t.claimed_at DESC, t.id DESC LIMIT 1`, "tasks_by_worker"},
+	for _, q := range []struct{ name, text, index, whole string }{
+		{"lanes for a worker", lanesFor, "lanes_in_order", ""},
+		{"idle jobs that require", idleRequiring, "lanes_in_order", ""},
+		{"head of a lane", headOf, "tasks_runnable", ""},
+		{"active tasks of a worker", `SELECT 1 FROM tasks t WHERE t.worker = ?1 AND t.status = 'active' ORDER BY t.claim, t.id`, "tasks_active", ""},
+		{"contenders", contenders, "tasks_active", "SCAN w"}, // each worker once
+		{"all active tasks", `SELECT 1 FROM tasks t WHERE t.status = 'active' ORDER BY t.worker, t.id`, "tasks_active", ""},
+		{"last task of a worker", `SELECT 1 FROM tasks t WHERE t.worker = ?1 ORDER BY t.claimed_at DESC, t.id DESC LIMIT 1`, "tasks_by_worker", ""},
 	} {
 		var plan []string
 		args := make([]any, strings.Count(q.text, "?"))
@@ -364,7 +375,7 @@ func TestPlans(t *testing.T) {
 		if !strings.Contains(text, q.index) {
 			t.Errorf("%s does not use the index %s:\n%s", q.name, q.index, text)
 		}
-		if full := regexp.MustCompile(`(?m)^SCAN \w+$`); full.MatchString(text) {
+		if full := regexp.MustCompile(`(?m)^SCAN \w+$`).FindString(text); full != q.whole {
 			t.Errorf("%s reads a whole table:\n%s", q.name, text)
 		}
 		if strings.Contains(text, "TEMP B-TREE") && q.name != "active tasks of a worker" && q.name != "idle jobs that require" {

@@ -7,25 +7,26 @@ import (
 )
 
 const taskStateColumns = `t.id, t.job, t.lane, t.open_needs, t.has_dependents,
-	t.uuid, j.uuid, l.task_type, t.status, w.uuid, t.claim, t.seq, t.failures, t.steps_done, t.steps`
+	t.uuid, j.uuid, l.task_type, t.status, w.uuid, t.claim, t.seq, t.failures, t.steps_done, t.steps, l.by_speed`
 
 const taskStateTables = ` FROM tasks t JOIN jobs j ON j.id = t.job JOIN lanes l ON l.id = t.lane
 	LEFT JOIN workers w ON w.id = t.worker `
 
-const taskStateColumnCount = 15
+const taskStateColumnCount = 16
 
 // taskRow is a task with what ties it to other rows.
 type taskRow struct {
 	id, job, lane int64
 	openNeeds     int
 	hasDependents bool
+	bySpeed       bool // its job is shared by speed
 	scheduler.TaskState
 }
 
 // taskState reads taskStateColumns.
 func taskState(r row) taskRow {
 	return taskRow{
-		id: r.int64(0), job: r.int64(1), lane: r.int64(2), openNeeds: r.int(3), hasDependents: r.bool(4),
+		id: r.int64(0), job: r.int64(1), lane: r.int64(2), openNeeds: r.int(3), hasDependents: r.bool(4), bySpeed: r.bool(15),
 		TaskState: scheduler.TaskState{
 			ID: scheduler.TaskID{UUID: r.uuid(5)}, Job: scheduler.JobID{UUID: r.uuid(6)}, Type: r.text(7),
 			Status: scheduler.TaskStatus(r.text(8)), Worker: scheduler.WorkerID{UUID: r.uuid(9)},

@@ -13,7 +13,7 @@ import (
 const workerColumns = `w.uuid, w.name, w.address, w.platform, w.software, w.task_types, w.can_restart, w.status,
 	w.requested, w.requested_lazy, w.created, w.updated, w.last_seen, w.secret_hash,
 	(SELECT group_concat(hex(g.uuid), '') FROM worker_tags wt JOIN tags g ON g.id = wt.tag WHERE wt.worker = w.id),
-	w.schedule, w.abilities`
+	w.schedule, w.abilities, w.performance`
 
 func (t readTx) workers(text string, args ...any) (workers []scheduler.Worker, err error) {
 	err = t.each(func(r row) error {
@@ -30,6 +30,7 @@ func worker(r row) (scheduler.Worker, error) {
 		ID: scheduler.WorkerID{UUID: r.uuid(0)}, Name: r.text(1), Address: r.text(2), Platform: r.text(3), Software: r.text(4),
 		CanRestart: r.bool(6), Status: scheduler.WorkerStatus(r.text(7)), Requested: scheduler.WorkerStatus(r.text(8)),
 		RequestedLazy: r.bool(9), Created: r.time(10), Updated: r.time(11), LastSeen: r.time(12), SecretHash: r.bytes(13),
+		Performance: r.float64(17),
 	}
 	if err := json.Unmarshal([]byte(r.text(5)), &w.TaskTypes); err != nil {
 		return w, fmt.Errorf("task types of worker %s: %w", w.ID, err)
@@ -117,16 +118,16 @@ func (t *tx) PutWorker(w scheduler.Worker) error {
 	}
 	err = t.mustChange(`
 		INSERT INTO workers (uuid, name, address, platform, software, task_types, can_restart, status, requested,
-			requested_lazy, created, updated, secret_hash, schedule, abilities)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11, ?12, ?13, ?14)
+			requested_lazy, created, updated, secret_hash, schedule, abilities, performance)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11, ?12, ?13, ?14, coalesce(nullif(?15, 0.0), 1.0))
 		ON CONFLICT (uuid) DO UPDATE SET name = excluded.name, address = excluded.address, platform = excluded.platform,
 			software = excluded.software, task_types = excluded.task_types, can_restart = excluded.can_restart,
 			status = excluded.status, requested = excluded.requested, requested_lazy = excluded.requested_lazy,
 			updated = excluded.updated, secret_hash = excluded.secret_hash, schedule = excluded.schedule,
-			abilities = excluded.abilities
+			abilities = excluded.abilities, performance = excluded.performance
 		WHERE deleted IS NULL`,
 		key(w.ID), w.Name, w.Address, w.Platform, w.Software, string(typesJSON), w.CanRestart, string(w.Status),
-		string(w.Requested), w.RequestedLazy, stamp(t.at), w.SecretHash, schedule, abilities)
+		string(w.Requested), w.RequestedLazy, stamp(t.at), w.SecretHash, schedule, abilities, w.Performance)
 	return named("worker", w.ID, err)
 }
 

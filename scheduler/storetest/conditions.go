@@ -24,7 +24,7 @@ func unblock(f *farm) {
 func (f *farm) claimed(w scheduler.Worker) {
 	f.Helper()
 	f.update(func(tx scheduler.Tx) error {
-		next, err := tx.NextRunnable(w)
+		next, err := tx.NextRunnable(w, nil)
 		if err != nil {
 			return err
 		}

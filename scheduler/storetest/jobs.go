@@ -68,7 +68,7 @@ func jobChanges(f *farm) {
 			f.Errorf("got status %q, activity %q, want %q", job.Status, job.Activity, status)
 		}
 		if status.Claimable() {
-			f.update(func(tx scheduler.Tx) error { _, err := tx.NextRunnable(w); return err })
+			f.update(func(tx scheduler.Tx) error { _, err := tx.NextRunnable(w, nil); return err })
 		} else {
 			f.nothingFor(w)
 		}
@@ -107,6 +107,7 @@ func jobUnknown(f *farm) {
 		"JobState":   func(tx scheduler.Tx) error { _, err := tx.JobState(unknown); return err },
 		"Tasks":      func(tx scheduler.Tx) error { _, err := tx.Tasks(unknown, 0, 0); return err },
 		"Outputs":    func(tx scheduler.Tx) error { _, err := tx.Outputs(unknown); return err },
+		"OutputsAt":  func(tx scheduler.Tx) error { _, err := tx.OutputsAt(unknown, "a.png"); return err },
 		"Blocklist":  func(tx scheduler.Tx) error { _, err := tx.Blocklist(unknown); return err },
 		"HasPreview": func(tx scheduler.Tx) error { _, err := tx.HasPreview(unknown); return err },
 	} {

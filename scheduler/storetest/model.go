@@ -36,6 +36,8 @@ type modelJob struct {
 	deleting bool
 	tasks    []*modelTask
 	blocked  map[scheduler.BlockEntry]bool
+	share    scheduler.Share
+	paces    map[scheduler.BlockEntry]*modelPace // by worker and type
 }
 
 func (j *modelJob) ready() (ready map[*modelTask]bool) {
@@ -117,6 +119,8 @@ func (m *model) submit(t *rapid.T) {
 	if rapid.Bool().Draw(t, "tagged") {
 		j.tag = m.tag.ID
 	}
+	j.share = rapid.SampledFrom([]scheduler.Share{scheduler.ShareByPulling, scheduler.ShareBySpeed}).Draw(t, "share")
+	j.paces = make(map[scheduler.BlockEntry]*modelPace)
 	j.requires = rapid.SampledFrom([][]string{nil, nil, {"blender:3.4"}, {"blender:4.2"}, {"usd"}, {"osl"}}).Draw(t, "requires")
 	order := rapid.Permutation([]int{0, 1, 2, 3, 4, 5}).Draw(t, "order")[:rapid.IntRange(0, 6).Draw(t, "tasks")]
 	tasks := make([]scheduler.NewTask, len(order))
@@ -145,7 +149,7 @@ func (m *model) submit(t *rapid.T) {
 		}
 	}
 	m.update(func(tx scheduler.Tx) error {
-		return tx.InsertJob(scheduler.Job{ID: j.id, Priority: j.priority, Status: j.status, WorkerTag: j.tag, Requires: j.requires}, tasks)
+		return tx.InsertJob(scheduler.Job{ID: j.id, Priority: j.priority, Status: j.status, WorkerTag: j.tag, Requires: j.requires, Share: j.share}, tasks)
 	})
 	m.jobs = append(m.jobs, j)
 }
@@ -160,17 +164,17 @@ func (m *model) able(j *modelJob, w scheduler.Worker) bool {
 	return j.requires[0] == "blender:3.4" || second && j.requires[0] != "osl"
 }
 
-// next is NextRunnable in the plainest words.
-func (m *model) next(w scheduler.Worker) *modelTask {
+// next is NextRunnable in the plainest words, for a worker that leaves everything it may, or nothing.
+func (m *model) next(w scheduler.Worker, leaves bool) *modelTask {
 	var best *modelTask
 	var bestJob *modelJob
 	for _, j := range m.jobs {
-		if !j.status.Claimable() || j.deleting || !j.tag.IsZero() && w.ID != m.workers[1].ID || !m.able(j, w) {
+		if !j.status.Claimable() || j.deleting || !j.tag.IsZero() && w.ID != m.workers[1].ID || !m.able(j, w) ||
+			leaves && j.share == scheduler.ShareBySpeed {
 			continue
 		}
 		for _, t := range j.tasks {
-			if !t.ready() || t.failedBy[w.ID] || !slices.Contains(w.TaskTypes, t.Type) ||
-				j.blocked[scheduler.BlockEntry{Worker: w.ID, TaskType: t.Type}] {
+			if !t.ready() || !j.lets(w, t) {
 				continue
 			}
 			if best == nil || j.priority > bestJob.priority || j.priority == bestJob.priority && t.priority > best.priority {
@@ -183,10 +187,11 @@ func (m *model) next(w scheduler.Worker) *modelTask {
 
 func (m *model) claim(t *rapid.T) {
 	w := rapid.SampledFrom(m.workers).Draw(t, "worker")
-	want := m.next(w)
+	leaves := rapid.IntRange(0, 3).Draw(t, "leaves") == 0
+	want := m.next(w, leaves)
 	var got scheduler.TaskState
 	err := m.farm.try(func(tx scheduler.Tx) (err error) {
-		got, err = claim(tx, w)
+		got, err = claimLeaving(tx, w, func(scheduler.TaskState, int) (bool, error) { return leaves, nil })
 		return err
 	})
 	m.claimed(w, want, got, err)
@@ -231,7 +236,7 @@ func (m *model) claimTogether(*rapid.T) {
 	})
 	close(results)
 	for r := range results {
-		m.claimed(r.worker, m.next(r.worker), r.task, r.err)
+		m.claimed(r.worker, m.next(r.worker, false), r.task, r.err)
 	}
 }
 
@@ -258,13 +263,16 @@ func (m *model) move(t *rapid.T) {
 		n := rapid.IntRange(0, 3).Draw(t, "steps")
 		move.StepsDone = &n
 	}
-	before := j.ready()
+	before, finished := j.ready(), task.Status == scheduler.TaskActive && to == scheduler.TaskCompleted
 	var became int
 	m.update(func(tx scheduler.Tx) (err error) {
 		became, err = tx.MoveTask(task.TaskState, move)
 		return err
 	})
 	task.apply(move)
+	if finished && j.share == scheduler.ShareBySpeed {
+		j.note(m.farm.task(task.ID))
+	}
 	m.wantBecame(before, j, became)
 }
 
@@ -432,8 +440,11 @@ func (m *model) compareJob(tx scheduler.ReadTx, j *modelJob) error {
 	if err != nil {
 		return err
 	}
-	if job.Status != j.status || job.Priority != j.priority || !slices.Equal(job.Requires, j.requires) || job.DeleteRequestedAt.IsZero() == j.deleting {
+	if job.Share != j.share || job.Status != j.status || job.Priority != j.priority || !slices.Equal(job.Requires, j.requires) || job.DeleteRequestedAt.IsZero() == j.deleting {
 		m.Fatalf("job is %+v, want %+v", job, j)
+	}
+	if err := m.compareContenders(tx, j); err != nil {
+		return err
 	}
 	stored, err := tx.Tasks(j.id, 0, 0)
 	if err != nil {

@@ -28,7 +28,8 @@ func Run(t *testing.T, open func(t *testing.T) scheduler.Store) {
 		{"TaskRoundTrip", taskRoundTrip}, {"TaskList", taskList}, {"TaskProgress", taskProgress}, {"Failures", failures},
 		{"CapableWorkers", capableWorkers}, {"Logs", logs}, {"LogsTogether", logsTogether}, {"Outputs", outputs},
 		{"ClaimOrder", claimOrder}, {"ClaimFilters", claimFilters}, {"Requirements", requirements}, {"RequirementsTogether", requirementsTogether},
-		{"Waiting", waiting}, {"Pace", pace}, {"ClaimsTogether", claimsTogether},
+		{"Waiting", waiting}, {"Pace", pace}, {"Sharing", sharing}, {"PaceFollows", paceFollows},
+		{"ContenderFilters", contenderFilters}, {"Leaving", leaving}, {"ClaimsTogether", claimsTogether},
 		{"ClaimAgainstCancel", claimAgainstCancel}, {"LateUpdate", lateUpdate}, {"Reclaim", reclaim},
 		{"Dependencies", dependencies}, {"StaleMove", staleMove}, {"MassMoves", massMoves}, {"MassMoveNeeds", massMoveNeeds},
 		{"Workers", workers}, {"Tags", tags}, {"Deletion", deletion}, {"DeletionBesideReaders", deletionBesideReaders},
@@ -148,7 +149,7 @@ func (f *farm) newWorker(name string, types ...string) scheduler.Worker {
 	}
 	w := scheduler.Worker{
 		ID: scheduler.WorkerID{UUID: f.ids.uuid()}, Name: name, Address: "10.0.0.1", Platform: "linux", Software: "1.0",
-		TaskTypes: types, Status: scheduler.WorkerAwake, SecretHash: []byte("hash of " + name),
+		TaskTypes: types, Status: scheduler.WorkerAwake, SecretHash: []byte("hash of " + name), Performance: 1,
 	}
 	f.update(func(tx scheduler.Tx) error { return tx.PutWorker(w) })
 	return w
@@ -189,7 +190,11 @@ func (f *farm) insert(job scheduler.Job, tasks []scheduler.NewTask) scheduler.Jo
 
 // claim takes the worker's next task.
 func claim(tx scheduler.Tx, w scheduler.Worker) (scheduler.TaskState, error) {
-	task, err := tx.NextRunnable(w)
+	return claimLeaving(tx, w, nil)
+}
+
+func claimLeaving(tx scheduler.Tx, w scheduler.Worker, leaves func(scheduler.TaskState, int) (bool, error)) (scheduler.TaskState, error) {
+	task, err := tx.NextRunnable(w, leaves)
 	if err != nil {
 		return task, err
 	}
@@ -226,7 +231,7 @@ func (f *farm) move(id scheduler.TaskID, m scheduler.TaskMove) (runnable int) {
 func (f *farm) nothingFor(w scheduler.Worker) {
 	f.Helper()
 	f.refused(scheduler.ErrNoWork, func(tx scheduler.Tx) error {
-		task, err := tx.NextRunnable(w)
+		task, err := tx.NextRunnable(w, nil)
 		if err == nil {
 			f.Errorf("worker %s got task %s", w.Name, task.ID)
 		}

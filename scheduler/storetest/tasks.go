@@ -280,4 +280,14 @@ func outputs(f *farm) {
 	}
 	f.refused(scheduler.ErrNotFound, func(tx scheduler.Tx) error { return tx.AddOutputs(foreign, []scheduler.Output{a}) })
 	f.diff("still the same", []scheduler.Output{c, b, a}, list())
+
+	d := scheduler.Output{Task: tasks[0].ID, Root: "/also", Path: a.Path, SHA256: sum(4)}
+	f.update(func(tx scheduler.Tx) error { return tx.AddOutputs(id, []scheduler.Output{d}) })
+	at := func(job scheduler.JobID, path string) []scheduler.Output {
+		return read(f, func(tx scheduler.ReadTx) ([]scheduler.Output, error) { return tx.OutputsAt(job, path) })
+	}
+	f.diff("of one path, by root", []scheduler.Output{d, a}, at(id, a.Path))
+	f.diff("of a path in the last root alone", []scheduler.Output{b}, at(id, b.Path))
+	f.diff("of no path", []scheduler.Output(nil), at(id, "b"))
+	f.diff("of another job", []scheduler.Output(nil), at(foreign, a.Path))
 }

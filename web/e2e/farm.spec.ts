@@ -1,6 +1,7 @@
 // The page against a real manager with at least one worker that takes tasks of `echo-sleep-test`.
 // The farm's address is in HAYLOFT_URL; the tests submit their own jobs.
 
+import { createHash } from "node:crypto";
 import { AxeBuilder } from "@axe-core/playwright";
 import { type APIRequestContext, expect, type Page, test as base } from "@playwright/test";
 
@@ -80,6 +81,22 @@ test("the bare address leads to the jobs", async ({ page }) => {
   await expect(page).toHaveURL(/\/app\/(jobs)?$/);
   await expect(page.getByRole("heading", { level: 1, name: "Jobs" })).toBeVisible();
   await expect(page).toHaveTitle("Jobs · Hayloft");
+});
+
+test("the add-on and the programs are there to download, as the page says they are", async ({ page, request }) => {
+  await page.goto("/app/jobs");
+  await page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name: "Downloads" }).click();
+  await expect(page.getByRole("heading", { level: 1, name: "Downloads" })).toBeVisible();
+  const addon = page.getByRole("region", { name: "Blender add-on" });
+  const link = addon.getByRole("link", { name: "hayloft-addon.zip" });
+  const zip = await (await request.get((await link.getAttribute("href")) ?? "")).body();
+  await expect(addon.locator("code").last()).toHaveText(createHash("sha256").update(zip).digest("hex"));
+  const programs = page.getByRole("table", { name: "Programs by platform" });
+  const href = await programs.getByRole("link").first().getAttribute("href");
+  expect((await request.head(href ?? "")).ok()).toBe(true);
+  expect(await (await request.get("/downloads/SHA256SUMS")).text()).toContain(`  ${href?.split("/").at(-1)}\n`);
+  await screenshot(page, "downloads");
+  await expectAccessible(page);
 });
 
 test("a submitted job appears, moves and ends without a reload", async ({ page, request }) => {

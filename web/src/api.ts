@@ -16,6 +16,7 @@ export type Worker = Schemas["Worker"];
 export type WorkerStatus = Schemas["WorkerStatus"];
 export type WorkerSummary = Schemas["WorkerSummary"];
 export type FarmStatus = Schemas["FarmStatus"];
+export type Downloads = Schemas["Downloads"];
 export type JobEvent = Schemas["JobEvent"];
 export type TaskEvent = Schemas["TaskEvent"];
 export type WorkerEvent = Schemas["WorkerEvent"];
@@ -90,6 +91,9 @@ async function done(request: Promise<Reply<unknown>>): Promise<void> {
 
 /** The manager's name and version. */
 export const readVersion = (signal: AbortSignal) => body(client.GET("/api/v3/version", { signal }));
+
+/** What this manager hands out for the artists' computers. */
+export const readDownloads = (signal: AbortSignal) => body(client.GET("/api/v3/downloads", { signal }));
 
 /** What the farm as a whole is doing. */
 export async function readFarmStatus(signal: AbortSignal): Promise<FarmStatus> {

@@ -6,6 +6,7 @@ import { useLive } from "./lib/farm";
 import { useRoute } from "./lib/navigation";
 import { formatRoute, type Route } from "./lib/route";
 import { FARM_STATUS } from "./lib/status";
+import { DownloadsPage } from "./pages/DownloadsPage";
 import { JobPage } from "./pages/JobPage";
 import { JobsPage } from "./pages/JobsPage";
 import { WorkersPage } from "./pages/WorkersPage";
@@ -55,6 +56,9 @@ function TopBar({ route }: { route: Route }) {
         <Link href={formatRoute({ page: "workers" })} current={route.page === "workers" ? "page" : undefined}>
           Workers
         </Link>
+        <Link href={formatRoute({ page: "downloads" })} current={route.page === "downloads" ? "page" : undefined}>
+          Downloads
+        </Link>
       </nav>
       {farm.value !== undefined && (
         <p class="farm">
@@ -75,6 +79,8 @@ function Page({ route }: { route: Route }) {
       return <JobPage key={route.id} route={route} />;
     case "workers":
       return <WorkersPage selected={route.worker} />;
+    case "downloads":
+      return <DownloadsPage />;
     case "lost":
       return (
         <>

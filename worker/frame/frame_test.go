@@ -54,6 +54,8 @@ func TestPattern(t *testing.T) {
 		{"/out/", "TIFF", "0042.tif"},
 		{"/out/###.jpeg", "JPEG", "042.jpeg"},
 		{"/out/#", "PNG", "42.png"},
+		{"/out/##_##", "PNG", "##_42.png"},
+		{"/out/take #1_###", "JP2", "take #1_042.jp2"},
 	} {
 		p, err := ParsePattern(c.output, c.format)
 		if err != nil || p.Name(42) != c.name || p.Dir != "/out" {
@@ -67,7 +69,10 @@ func TestPattern(t *testing.T) {
 			t.Errorf("staged %s: %+v, %v", c.output, staged, err)
 		}
 	}
-	for _, output := range []string{"relative/####", "//blend/####", "/sh##t/####", "/out/##_##", ""} {
+	if p, err := ParsePattern("/sh##t #1/####", "PNG"); err != nil || p.Path(42) != "/sh##t #1/0042.png" {
+		t.Errorf("with # in folders: %+v, %v", p, err)
+	}
+	for _, output := range []string{"relative/####", "//blend/####", ""} {
 		if _, err := ParsePattern(output, "PNG"); !errors.Is(err, ErrUnmanaged) {
 			t.Errorf("%q gave %v", output, err)
 		}
@@ -88,6 +93,15 @@ func TestPatternKnowsItsFrames(t *testing.T) {
 	} {
 		n, view, ok := p.Frame(name)
 		if view != want.view || ok != want.ok || (ok && n != want.n) {
+			t.Errorf("%s gave %d, %v, %v", name, n, view, ok)
+		}
+	}
+	j, err := ParsePattern("/out/f####", "JP2")
+	if err != nil || !slices.Equal(j.Names(7), []string{"f0007.jp2", "f0007.j2c"}) || j.Output("/staging") != filepath.FromSlash("/staging/f####") {
+		t.Errorf("JPEG 2000: %+v, %v", j, err)
+	}
+	for name, isView := range map[string]bool{"f0007.j2c": false, "f0007.jp2": false, "f0007_L.j2c": true, "f0007_L.jp2": true} {
+		if n, view, ok := j.Frame(name); n != 7 || view != isView || !ok {
 			t.Errorf("%s gave %d, %v, %v", name, n, view, ok)
 		}
 	}

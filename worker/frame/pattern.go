@@ -22,10 +22,11 @@ type Pattern struct {
 	Prefix string
 	Width  int // least number of digits; longer numbers take more
 	Suffix string
+	Spare  string // what Suffix is instead if the scene asks for another kind of the same format; mostly empty
 }
 
-// ParsePattern reads the values of --render-output and --render-format. The output must be absolute, with at most one
-// run of '#', in its last component; without one Blender appends four. Everything else gives ErrUnmanaged.
+// ParsePattern reads the values of --render-output and --render-format. The output must be absolute. The number goes where
+// the last run of '#' in its last component is; without one Blender appends four. Everything else gives ErrUnmanaged.
 func ParsePattern(output, format string) (Pattern, error) {
 	known, ok := extensions[strings.ToUpper(format)]
 	if !ok {
@@ -35,21 +36,19 @@ func ParsePattern(output, format string) (Pattern, error) {
 		return Pattern{}, fmt.Errorf("output path %q is not absolute: %w", output, ErrUnmanaged)
 	}
 	dir, base := filepath.Split(output)
-	if strings.Contains(dir, "#") {
-		return Pattern{}, fmt.Errorf("output path %q has '#' in a directory: %w", output, ErrUnmanaged)
-	}
 	prefix, suffix, width := base, "", 4
-	if i := strings.IndexByte(base, '#'); i >= 0 {
-		rest := strings.TrimLeft(base[i:], "#")
-		prefix, suffix, width = base[:i], rest, len(base)-i-len(rest)
-		if strings.Contains(rest, "#") {
-			return Pattern{}, fmt.Errorf("output path %q has more than one run of '#': %w", output, ErrUnmanaged)
+	if end := strings.LastIndexByte(base, '#') + 1; end > 0 {
+		prefix = strings.TrimRight(base[:end], "#")
+		suffix, width = base[end:], end-len(prefix)
+	}
+	p := Pattern{Dir: filepath.Clean(dir), Prefix: prefix, Width: width, Suffix: suffix}
+	if !hasExtension(suffix, known) {
+		p.Suffix += known[0]
+		if strings.EqualFold(format, "JP2") {
+			p.Spare = suffix + known[1]
 		}
 	}
-	if !hasExtension(suffix, known) {
-		suffix += known[0]
-	}
-	return Pattern{Dir: filepath.Clean(dir), Prefix: prefix, Width: width, Suffix: suffix}, nil
+	return p, nil
 }
 
 func hasExtension(name string, known []string) bool {
@@ -66,12 +65,25 @@ func (p Pattern) Name(frame int) string {
 	return fmt.Sprintf("%s%0*d%s", p.Prefix, p.Width, frame, p.Suffix)
 }
 
+// Names are those that the file of a frame may have, the likeliest first.
+func (p Pattern) Names(frame int) []string {
+	names := []string{p.Name(frame)}
+	if p.Spare != "" {
+		names = append(names, strings.TrimSuffix(names[0], p.Suffix)+p.Spare)
+	}
+	return names
+}
+
 // Path is the full path of a frame's file.
 func (p Pattern) Path(frame int) string { return filepath.Join(p.Dir, p.Name(frame)) }
 
 // Output is the value of --render-output that writes the same names into another directory.
 func (p Pattern) Output(dir string) string {
-	return filepath.Join(dir, p.Prefix+strings.Repeat("#", p.Width)+p.Suffix)
+	suffix := p.Suffix
+	if p.Spare != "" {
+		suffix = strings.TrimSuffix(suffix, filepath.Ext(suffix)) // Blender knows which of them.
+	}
+	return filepath.Join(dir, p.Prefix+strings.Repeat("#", p.Width)+suffix)
 }
 
 // Frame tells which frame a file name stands for, and whether it is one view of it: stereo renders write 000001_L.png
@@ -89,7 +101,11 @@ func (p Pattern) Frame(name string) (frame int, view, ok bool) {
 	if err != nil {
 		return 0, false, false
 	}
-	if rest = rest[digits:]; rest == p.Suffix {
+	rest = rest[digits:]
+	if p.Spare != "" && strings.HasSuffix(rest, filepath.Ext(p.Spare)) {
+		p.Suffix = p.Spare
+	}
+	if rest == p.Suffix {
 		return n, false, true
 	}
 	ext := filepath.Ext(p.Suffix)

@@ -12,13 +12,15 @@ const MaxLine = 40 << 10
 // Lines cuts what is written to it into lines. A carriage return ends a line too, since progress bars use it. Invalid
 // UTF-8 arrives as U+FFFD, and no piece of a long line ends inside a character.
 type Lines struct {
-	emit    func(line string)
-	pending []byte
-	wasCR   bool
+	emit      func(text string, continued bool)
+	pending   []byte
+	continued bool // pending goes on with a line of which a piece was sent
+	wasCR     bool
 }
 
-// NewLines gives a writer that calls emit for each line, without its end.
-func NewLines(emit func(line string)) *Lines { return &Lines{emit: emit} }
+// NewLines gives a writer that calls emit for each line, without its end, or for each piece of a long one; continued says
+// that it goes on with the line of the piece before it.
+func NewLines(emit func(text string, continued bool)) *Lines { return &Lines{emit: emit} }
 
 // Write takes a piece of output. It never fails.
 func (l *Lines) Write(p []byte) (int, error) {
@@ -35,6 +37,7 @@ func (l *Lines) Write(p []byte) (int, error) {
 		}
 		l.add(p[:i])
 		l.send(len(l.pending))
+		l.continued = false
 		cr := p[i] == '\r'
 		if p = p[i+1:]; cr {
 			l.wasCR = len(p) == 0
@@ -62,8 +65,8 @@ func (l *Lines) add(p []byte) {
 }
 
 func (l *Lines) send(n int) {
-	l.emit(strings.ToValidUTF8(string(l.pending[:n]), "\uFFFD"))
-	l.pending = append(l.pending[:0], l.pending[n:]...)
+	l.emit(strings.ToValidUTF8(string(l.pending[:n]), "\uFFFD"), l.continued)
+	l.pending, l.continued = append(l.pending[:0], l.pending[n:]...), true
 }
 
 // wholeRunes gives the length of b without a character that is cut off at its end.

@@ -27,17 +27,33 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // shell runs a script and gathers its lines.
 func shell(ctx context.Context, script string, alter func(*Spec)) (lines []string, exit Exit, err error) {
-	spec := Spec{Args: []string{"sh", "-c", script}, Grace: 200 * time.Millisecond, Line: func(_ int, line string) { lines = append(lines, line) }}
+	stdout, stderr, exit, err := shellStreams(ctx, script, alter)
+	return append(stdout, stderr...), exit, err
+}
+
+// shellStreams runs a script and gathers the lines of each stream.
+func shellStreams(ctx context.Context, script string, alter func(*Spec)) (stdout, stderr []string, exit Exit, err error) {
+	spec := Spec{Args: []string{"sh", "-c", script}, Grace: 200 * time.Millisecond, Line: func(line Line) {
+		to := &stdout
+		if line.Stream == Stderr {
+			to = &stderr
+		}
+		if line.Continued {
+			(*to)[len(*to)-1] += line.Text
+			return
+		}
+		*to = append(*to, line.Text)
+	}}
 	if alter != nil {
 		alter(&spec)
 	}
 	exit, err = Run(ctx, spec)
-	return lines, exit, err
+	return stdout, stderr, exit, err
 }
 
 func TestRun(t *testing.T) {
 	lines, exit, err := shell(t.Context(), `echo a; echo b >&2; cat; printf "c $X"; exit 3`, func(s *Spec) { s.Env = []string{"X=y"} })
-	if diff := cmp.Diff([]string{"a", "b", "c y"}, lines); diff != "" || err != nil || exit != (Exit{Code: 3}) {
+	if diff := cmp.Diff([]string{"a", "c y", "b"}, lines); diff != "" || err != nil || exit != (Exit{Code: 3}) {
 		t.Errorf("%v %v %s", exit, err, diff)
 	}
 	for script, want := range map[string]string{"kill -SEGV $$": "signal: segmentation fault", "exit 137": "signal: killed", "exit 1": "", "exit 255": ""} {
@@ -77,7 +93,7 @@ func TestCancelKillsWhatIgnoresTheRequest(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	var pids []string
 	_, err := Run(ctx, Spec{Args: []string{"sh", "-c", `trap "" TERM; sh -c 'trap "" TERM; echo $$; while :; do sleep 60; done' & wait; wait`},
-		Grace: 10 * time.Millisecond, Line: func(_ int, line string) { pids = append(pids, line); cancel(cause) }})
+		Grace: 10 * time.Millisecond, Line: func(line Line) { pids = append(pids, line.Text); cancel(cause) }})
 	if !errors.Is(err, cause) {
 		t.Errorf("got %v", err)
 	}
@@ -197,7 +213,7 @@ func TestLedgerIsEmptyAfterARun(t *testing.T) {
 	}
 	// The process stays until the ledger was looked at.
 	seen, looked := 0, filepath.Join(t.TempDir(), "looked")
-	_, err = Run(t.Context(), Spec{Args: []string{"sh", "-c", "echo x; until [ -e " + looked + " ]; do sleep 0.01; done"}, Ledger: ledger, Line: func(int, string) {
+	_, err = Run(t.Context(), Spec{Args: []string{"sh", "-c", "echo x; until [ -e " + looked + " ]; do sleep 0.01; done"}, Ledger: ledger, Line: func(Line) {
 		files, _ := os.ReadDir(ledger.dir)
 		seen = len(files)
 		if err := os.WriteFile(looked, nil, 0o644); err != nil {
@@ -216,7 +232,7 @@ func TestLinesDoNotDependOnPieces(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.SliceOf(rapid.SampledFrom([]byte("ab\r\n\xff\xc3\xa4"))).Draw(t, "text")
 		split := func(cut func(rest int) int) (lines []string) {
-			l := NewLines(func(s string) { lines = append(lines, s) })
+			l := NewLines(func(s string, _ bool) { lines = append(lines, s) })
 			for rest := text; len(rest) > 0; {
 				n := cut(len(rest))
 				l.Write(rest[:n])
@@ -235,15 +251,89 @@ func TestLinesDoNotDependOnPieces(t *testing.T) {
 
 func TestLongLines(t *testing.T) {
 	var lines []string
-	l := NewLines(func(s string) { lines = append(lines, s) })
+	l := NewLines(func(s string, continued bool) {
+		if continued != (len(lines) > 0 && s != "next") {
+			t.Errorf("piece %d: continued is %v", len(lines), continued)
+		}
+		lines = append(lines, s)
+	})
 	text := strings.Repeat("ä", MaxLine) + "\n"
-	l.Write([]byte("x" + text))
-	if strings.Join(lines, "")+"\n" != "x"+text {
+	l.Write([]byte("x" + text + "next\n"))
+	if strings.Join(lines, "") != "x"+strings.TrimSuffix(text, "\n")+"next" {
 		t.Error("the pieces do not make up the line")
 	}
 	for _, line := range lines {
 		if len(line) > MaxLine || !utf8.ValidString(line) || strings.Contains(line, "\uFFFD") {
 			t.Errorf("a piece of %d bytes is not whole", len(line))
 		}
+	}
+}
+
+// TestStreams has processes that write to both streams, to one, to none, more than a pipe holds, and that die amidst a line.
+func TestStreams(t *testing.T) {
+	flood := strings.Repeat("0123456789abcde\n", 16<<10) // 256 KiB
+	long := strings.Repeat("x", 3*MaxLine)
+	for name, test := range map[string]struct{ script, stdout, stderr string }{
+		"in turns":             {script: "for i in 1 2 3; do echo o$i; echo e$i >&2; done", stdout: "o1\no2\no3", stderr: "e1\ne2\ne3"},
+		"neither":              {script: "exit 0"},
+		"floods one":           {script: "echo first >&2; yes 0123456789abcde | head -c 262144; echo last >&2", stdout: strings.TrimSuffix(flood, "\n"), stderr: "first\nlast"},
+		"floods the other":     {script: "yes 0123456789abcde | head -c 262144 >&2; echo last", stdout: "last", stderr: strings.TrimSuffix(flood, "\n")},
+		"closes one":           {script: "echo o; exec >&-; echo e >&2", stdout: "o", stderr: "e"},
+		"closes the other":     {script: "echo e >&2; exec 2>&-; echo o", stdout: "o", stderr: "e"},
+		"dies amidst lines":    {script: "printf half; printf 'x\\nother' >&2; kill -9 $$", stdout: "half", stderr: "x\nother"},
+		"a long line":          {script: "head -c 122880 /dev/zero | tr '\\0' x; echo e >&2; echo y", stdout: long + "y", stderr: "e"},
+		"one goes into a file": {script: "exec 2>&1; echo a; echo b >&2; echo c", stdout: "a\nb\nc"},
+	} {
+		stdout, stderr, _, err := shellStreams(t.Context(), test.script, nil)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if got := strings.Join(stdout, "\n"); got != test.stdout {
+			t.Errorf("%s: standard output has %d bytes, not %d: %.100q", name, len(got), len(test.stdout), got)
+		}
+		if got := strings.Join(stderr, "\n"); got != test.stderr {
+			t.Errorf("%s: standard error has %d bytes, not %d: %.100q", name, len(got), len(test.stderr), got)
+		}
+	}
+}
+
+// TestLineOfAClosedStreamComesAtOnce has a process that closes a stream amidst a line and goes on when it was delivered.
+func TestLineOfAClosedStreamComesAtOnce(t *testing.T) {
+	delivered := filepath.Join(t.TempDir(), "delivered")
+	_, err := Run(t.Context(), Spec{
+		Args: []string{"sh", "-c", "printf half; exec >&-; until [ -e " + delivered + " ]; do sleep 0.01; done"},
+		Line: func(line Line) {
+			if line.Text != "half" || line.Stream != Stdout {
+				t.Errorf("got %+v", line)
+			}
+			if err := os.WriteFile(delivered, nil, 0o644); err != nil {
+				t.Error(err)
+			}
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestEscapedProcessThatGoesOnWriting has one outside the group write without end: the run ends, and has all of the group's.
+func TestEscapedProcessThatGoesOnWriting(t *testing.T) {
+	lines, _, err := shell(t.Context(), `setsid sh -c 'echo $$ >&2; while :; do echo x; done' & sleep 0.1; echo of the group; exit 0`, nil)
+	if err != nil || !slices.Contains(lines, "of the group") {
+		t.Errorf("%v, %d lines", err, len(lines))
+	}
+	awaitGone(t, lines[len(lines)-1]) // its pipe is gone
+}
+
+// TestSlowDeliveryLosesNothing takes the lines of a dead process more slowly than the time after which a held pipe is cut.
+func TestSlowDeliveryLosesNothing(t *testing.T) {
+	n := 0
+	_, err := Run(t.Context(), Spec{Args: []string{"sh", "-c", "yes 0123456789abcde | head -c 65536"}, Line: func(Line) {
+		if n++; n == 1 {
+			<-time.After(drainLimit * 3 / 2) // this is the slowness itself
+		}
+	}})
+	if err != nil || n != 4096 {
+		t.Errorf("%d lines, %v", n, err)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"runtime"
@@ -20,8 +19,7 @@ type Spec struct {
 	Args []string // the program, found by exec.LookPath, and its arguments
 	Env  []string // added to the environment of the calling process
 
-	Started func(pid int)              // called before the first line; may be nil
-	Line    func(pid int, line string) // called for each line of standard output and error, from one goroutine
+	Line func(Line) // called for each line of standard output and error, from one goroutine
 
 	Grace   time.Duration // between asking a group to end and killing it
 	Silence time.Duration // longest time without output; zero means no limit
@@ -29,15 +27,29 @@ type Spec struct {
 	Ledger *Ledger // where the process is written down while it runs; may be nil
 }
 
+// Stream is one of the two streams that a process writes to, by the number of its file descriptor.
+type Stream int
+
+// The streams of a process.
+const (
+	Stdout Stream = 1
+	Stderr Stream = 2
+)
+
+// Line is a line that a process wrote, or a piece of one that is longer than [MaxLine]. The lines of one stream come in
+// their order; those of the other come between them about when they were written.
+type Line struct {
+	PID       int
+	Stream    Stream
+	Text      string // without its end
+	Continued bool   // it goes on with the line of that stream before it
+}
+
 // Exit tells how a process ended.
 type Exit struct {
 	Code  int    // exit code, -1 when there is none
 	Crash string // what ended it, such as "signal: killed", when it did not end by itself; otherwise empty
 }
-
-// drainLimit is how long the output may stay open after every member of the group is dead. Only a process that left
-// the group on purpose can hold it.
-const drainLimit = 2 * time.Second
 
 // child is a running process. Its goroutine own keeps the operating system's thread that started the process, because
 // Linux ties the parent-death signal to that thread.
@@ -49,7 +61,6 @@ type child struct {
 	exited  chan struct{} // closed when the process ended and was not reaped
 	release chan struct{} // closed when nobody will signal the group any more
 	reaped  chan struct{} // closed at the very end
-	waiting atomic.Bool   // whether the reader waits for output
 	last    atomic.Int64  // nanoseconds since begin of the newest output
 	begin   time.Time
 }
@@ -58,33 +69,30 @@ type child struct {
 // silence gives ErrSilent. A program that cannot be started gives the system's error. A process that ended by itself is
 // no error, whatever its exit code.
 func Run(ctx context.Context, spec Spec) (Exit, error) {
-	r, w, err := os.Pipe()
-	if err != nil {
-		return Exit{}, fmt.Errorf("make a pipe for the output: %w", err)
-	}
 	c := &child{spec: spec, begin: time.Now(), exited: make(chan struct{}), release: make(chan struct{}), reaped: make(chan struct{})}
 	c.cmd = exec.Command(spec.Args[0], spec.Args[1:]...) //nolint:noctx // The whole group is ended with ctx, not only the child.
-	c.cmd.Stdout, c.cmd.Stderr = w, w
+	pipes, err := openPipes()
+	if err != nil {
+		return Exit{}, fmt.Errorf("make pipes for the output: %w", err)
+	}
+	c.cmd.Stdout, c.cmd.Stderr = pipes.stdout.write, pipes.stderr.write
 	started := make(chan error)
 	go c.own(started)
 	err = <-started
-	w.Close()
+	pipes.closeWriting()
 	if err != nil {
-		r.Close()
+		pipes.closeReading()
 		return Exit{}, err
-	}
-	if spec.Started != nil {
-		spec.Started(c.cmd.Process.Pid)
 	}
 	drained := make(chan struct{})
 	go func() {
 		defer close(drained)
-		c.read(r)
+		c.deliver(pipes)
 	}()
 	err = c.supervise(ctx)
 	close(c.release)
 	<-c.reaped
-	c.drain(r, drained)
+	pipes.drain(drained)
 	return exitOf(c.cmd.ProcessState), err
 }
 
@@ -169,44 +177,5 @@ func (c *child) stop() {
 	case <-grace.C:
 		c.group.kill()
 		<-c.exited
-	}
-}
-
-func (c *child) read(r io.Reader) {
-	pid := c.cmd.Process.Pid
-	lines := NewLines(func(line string) { c.spec.Line(pid, line) })
-	defer lines.Close()
-	buf := make([]byte, 16<<10)
-	for {
-		c.waiting.Store(true)
-		n, err := r.Read(buf)
-		c.waiting.Store(false)
-		if n > 0 {
-			c.last.Store(int64(time.Since(c.begin)))
-			_, _ = lines.Write(buf[:n]) // it takes everything
-		}
-		if err != nil {
-			return
-		}
-	}
-}
-
-// drain waits until everything that was written is delivered. Delivery itself may take its time; only a pipe that
-// somebody outside the group holds open is cut.
-func (c *child) drain(r *os.File, drained <-chan struct{}) {
-	defer r.Close()
-	limit := time.NewTicker(drainLimit)
-	defer limit.Stop()
-	for {
-		select {
-		case <-drained:
-			return
-		case <-limit.C:
-			if c.waiting.Load() {
-				r.Close()
-				<-drained
-				return
-			}
-		}
 	}
 }

@@ -22,6 +22,9 @@ const JOB_TYPE = {
     ],
 };
 
+// Blender's Python has other names for some formats than its command line, which takes only its own.
+const COMMAND_LINE_NAMES = new Map([["TARGA", "TGA"], ["TARGA_RAW", "RAWTGA"], ["JPEG2000", "JP2"]]);
+
 function compileJob(job) {
     const settings = job.settings;
     const names = settings.data.split("\n").map(line => line.trim()).filter(line => line !== "");
@@ -29,8 +32,7 @@ function compileJob(job) {
         throw new Error("the job has no data files; name them in the setting data, one a line");
     }
     if (!settings.render_output_path) {
-        settings.render_output_path = path.join(settings.render_output_root, folderName(job.name),
-            formatTimestampLocal(job.created));
+        settings.render_output_path = path.join(settings.render_output_root, folderName(job.name), folderOfItsOwn(job));
     }
     const frames = settings.frames || "";
     const steps = frames ? frameCount(frames) : 1;
@@ -48,10 +50,16 @@ function compileJob(job) {
             outputRoot: settings.render_output_path,
             outputName: `${number}-${folderName(path.stem(name))}`,
             frames: frames ? frameChunker(frames, steps)[0].replaceAll("-", "..") : "",
-            format: settings.format || "",
+            format: COMMAND_LINE_NAMES.get(settings.format) || settings.format || "",
         }, steps));
         job.addTask(task);
     });
+}
+
+// Jobs of one name that come in the same second do not share a folder. The end of an id is what tells it from others.
+function folderOfItsOwn(job) {
+    const time = formatTimestampLocal(job.created);
+    return job.jobID ? `${time}-${job.jobID.slice(-8)}` : time;
 }
 
 // A job and a data file may have any name; a folder on the farm's platforms may not.

@@ -482,6 +482,8 @@ export interface paths {
             query: {
                 /** @description `path` of an entry of the list of outputs */
                 path: string;
+                /** @description `sha256` of that entry; of several with one path, it tells which is meant */
+                sha256?: string;
             };
             header?: never;
             path: {
@@ -510,7 +512,11 @@ export interface paths {
         };
         /**
          * All outputs and logs of the job as one zip
-         * @description It has a folder for each task, with the task's outputs and its log as log.txt. It is made while it is sent. Outputs that are gone are named in missing.txt.
+         * @description It has a folder for each task, with the task's outputs and three files, which are there even if they are empty: the
+         *     task's log as log.txt, and what its processes wrote as stdout.txt and stderr.txt, without the marks that the lines have
+         *     in the log. Processes of one task follow each other there, as do its attempts. Flamenco's workers do not tell the
+         *     streams apart; all that their processes wrote is in stdout.txt. The archive is made while it is sent. Outputs that are
+         *     gone are named in missing.txt.
          */
         get: operations["getJobArchive"];
         put?: never;
@@ -1452,9 +1458,15 @@ export interface components {
             worker_tag?: string;
             /** @description *added*: what a worker must be able to do to get a task, such as blender:4.2 (that version or a later one) or engine:CYCLES */
             requires?: string[];
+            share?: components["schemas"]["JobShare"];
             /** @default queued */
             initial_status: components["schemas"]["JobStatus"];
         };
+        /**
+         * @description *added*: how workers share the tasks. speed: a worker leaves tasks to others that will have finished all that is left before it could finish one. Absent: whoever asks gets the next
+         * @enum {string}
+         */
+        JobShare: "speed";
         Job: {
             /** Format: uuid */
             id: string;
@@ -1470,6 +1482,7 @@ export interface components {
             worker_tag?: string;
             /** @description *added*: what a worker must be able to do to get a task; absent: nothing */
             requires?: string[];
+            share?: components["schemas"]["JobShare"];
             initial_status?: components["schemas"]["JobStatus"];
             /** Format: date-time */
             created: string;
@@ -1678,6 +1691,11 @@ export interface components {
             tags?: string[];
             /** @description *added*: what the worker can do, such as blender:4.2.3 or engine:CYCLES; absent: not told, and taken for everything */
             abilities?: string[];
+            /**
+             * Format: double
+             * @description *added*: how many times faster than one with 1 the worker is, until it is measured; absent: 1
+             */
+            performance?: number;
         };
         RegisteredWorker: {
             /** Format: uuid */
@@ -1700,6 +1718,11 @@ export interface components {
             tags?: string[];
             /** @description *added*: what the worker can do, such as blender:4.2.3 or engine:CYCLES; absent: not told, and taken for everything */
             abilities?: string[];
+            /**
+             * Format: double
+             * @description *added*: how many times faster than one with 1 the worker is, until it is measured; absent: 1
+             */
+            performance?: number;
         };
         WorkerStateChange: {
             status_requested: components["schemas"]["WorkerStatus"];
@@ -1730,6 +1753,11 @@ export interface components {
         TaskUpdate: {
             taskStatus?: components["schemas"]["TaskStatus"];
             activity?: string;
+            /**
+             * @description Appended to the task's log as it is. A line that a process wrote begins with `pid=N > ` if it wrote it to standard
+             *     output, and with `pid=N 2> ` if to standard error; with `>>` instead of `>` it goes on with the line of that stream
+             *     before it. Nothing else begins with `pid=`. Flamenco's workers use the first form alone, for both streams.
+             */
             log?: string;
             steps_completed?: number;
             /**
@@ -1779,6 +1807,11 @@ export interface components {
             last_seen?: string;
             version: string;
             can_restart: boolean;
+            /**
+             * Format: double
+             * @description *added*: how many times faster than one with 1 the worker is said to be; absent: 1
+             */
+            performance?: number;
         };
         WorkerList: {
             workers: components["schemas"]["WorkerSummary"][];
@@ -1789,6 +1822,8 @@ export interface components {
             supported_task_types: string[];
             /** @description *added*: what the worker can do; absent: it never told */
             abilities?: string[];
+            /** @description *added*: why the worker has no task although some wait; absent: it has one, or none is there for it */
+            waiting_because?: string;
             task?: components["schemas"]["WorkerTask"];
             tags?: components["schemas"]["WorkerTag"][];
         };
@@ -2845,6 +2880,8 @@ export interface operations {
             query: {
                 /** @description `path` of an entry of the list of outputs */
                 path: string;
+                /** @description `sha256` of that entry; of several with one path, it tells which is meant */
+                sha256?: string;
             };
             header?: never;
             path: {
@@ -4009,7 +4046,10 @@ export interface operations {
     };
     beginUpload: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Only tell what is lacking; no session is opened */
+                dry_run?: boolean;
+            };
             header?: never;
             path?: never;
             cookie?: never;

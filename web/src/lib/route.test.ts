@@ -13,6 +13,7 @@ describe("a route survives its address", () => {
   const routes: Exclude<Route, { page: "lost" }>[] = [
     { page: "jobs" },
     { page: "workers" },
+    { page: "downloads" },
     { page: "workers", worker: TASK },
     { page: "job", id: JOB, view: "tasks", after: 0 },
     { page: "job", id: JOB, view: "tasks", after: 9900, task: TASK },
@@ -26,7 +27,7 @@ test("the bare address shows the jobs", () => {
   expect(parse("/app")).toEqual({ page: "jobs" });
 });
 
-test.each(["/", "/elsewhere", "/app/teams", "/app/jobs/7", `/app/jobs/${JOB}/more`, "/app/workers/7"])(
+test.each(["/", "/elsewhere", "/app/teams", "/app/jobs/7", `/app/jobs/${JOB}/more`, "/app/workers/7", "/app/downloads/7"])(
   "%s is lost",
   (address) => expect(parse(address)).toEqual({ page: "lost" }),
 );

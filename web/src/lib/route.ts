@@ -7,6 +7,7 @@ export type Route =
   | { page: "jobs" }
   | { page: "job"; id: string; view: "tasks" | "outputs"; task?: string; after: number }
   | { page: "workers"; worker?: string }
+  | { page: "downloads" }
   | { page: "lost" };
 
 const ROOT = "/app";
@@ -22,6 +23,7 @@ export function parseRoute(pathname: string, search: string): Route {
   if (section === "jobs" && id === undefined) return { page: "jobs" };
   if (section === "jobs" && id !== undefined && UUID.test(id)) return parseJob(id, query);
   if (section === "workers" && id === undefined) return { page: "workers", ...identified("worker", query) };
+  if (section === "downloads" && id === undefined) return { page: "downloads" };
   return { page: "lost" };
 }
 
@@ -47,6 +49,8 @@ export function formatRoute(route: Exclude<Route, { page: "lost" }>): string {
   switch (route.page) {
     case "jobs":
       return `${ROOT}/jobs`;
+    case "downloads":
+      return `${ROOT}/downloads`;
     case "workers":
       if (route.worker !== undefined) query.set("worker", route.worker);
       return withQuery(`${ROOT}/workers`, query);

@@ -150,6 +150,18 @@ function WorkerFacts({ worker }: { worker: Worker }) {
     <dl>
       <dt>Task</dt>
       <dd>{worker.task === undefined ? "None yet" : <WorkerTask task={worker.task} />}</dd>
+      {worker.waiting_because !== undefined && (
+        <>
+          <dt>Waits</dt>
+          <dd>{worker.waiting_because}</dd>
+        </>
+      )}
+      {worker.performance !== undefined && (
+        <>
+          <dt>Performance</dt>
+          <dd>{worker.performance}</dd>
+        </>
+      )}
       <dt>Takes</dt>
       <dd>{worker.supported_task_types.join(", ")}</dd>
       <dt>Tags</dt>
