@@ -18,7 +18,7 @@ import (
 )
 
 // synced is what `cas sync` did; the last line of its JSON. Bytes sent are those on the wire, all that surrounds the
-// content included; for a store in a folder they are what was new to it.
+// content included; for a store in a folder, and in a dry run, they are what is new to it.
 type synced struct {
 	Manifest       string  `json:"manifest"`
 	Ref            string  `json:"ref,omitempty"`
@@ -121,12 +121,19 @@ type syncing struct {
 // and tried again with the next change or look.
 func (s *syncing) watch(ctx context.Context) error {
 	s.Say("watching %s; Ctrl-C ends it", s.title())
+	said := "" // The same is not said at each look.
 	err := gather.Watch(ctx, s.paths, gather.WatchOptions{Exclude: s.options.exclude, Quiet: s.options.quiet, Log: slog.New(slog.NewTextHandler(s.Stderr, nil))},
 		func(ctx context.Context) error {
-			if err := s.once(ctx); err != nil && ctx.Err() == nil {
-				s.Say("not sent, to be tried again: %v", err)
+			err := s.once(ctx)
+			if err == nil || ctx.Err() != nil {
+				said = ""
+				return ctx.Err()
 			}
-			return ctx.Err()
+			if text := err.Error(); text != said {
+				s.Say("not sent, to be tried again: %s", text)
+				said = text
+			}
+			return gather.ErrAgain
 		})
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return nil // a person ended it, as intended
@@ -159,7 +166,7 @@ func (s *syncing) once(ctx context.Context) error {
 	}
 	switch {
 	case s.options.dryRun:
-		r.BytesSent = done.Sent.BytesSent
+		r.BytesSent = done.Sent.BytesNew
 	case s.depot.view != nil:
 		r.BytesSent = done.Ingested + done.Sent.BytesStored
 	}

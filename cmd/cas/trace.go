@@ -48,7 +48,13 @@ func (a *app) trace(ctx context.Context, paths []string) error {
 
 // printMissing says which datablock lacks which file, on standard error, so that standard output is a list of files.
 func (a *app) printMissing(report blend.Report) error {
-	a.Say("%d files are missing:", len(report.Missing))
+	missing := map[string]bool{}
+	for _, d := range report.Dependencies {
+		for _, path := range d.Missing {
+			missing[path] = true
+		}
+	}
+	a.Say("%d files are missing:", len(missing))
 	out := cli.Output{Environment: a.Environment}
 	out.Stdout = a.Stderr
 	return out.Table("DATABLOCK\tKIND\tFILE\tIN", func(w io.Writer) {

@@ -3,6 +3,7 @@ package dropfolder
 import (
 	"archive/zip"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,11 +12,10 @@ import (
 	"math"
 	"os"
 	"path"
+	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"hayloft/checkout"
-	"hayloft/checkout/gather"
 )
 
 // What people can do about an archive, said in more than one place.
@@ -36,8 +36,12 @@ const (
 	flagEncrypted       = 1 << 0
 	flagPatched         = 1 << 5
 	flagStrongEncrypted = 1 << 6
+	flagUTF8            = 1 << 11
 	flagMasked          = 1 << 13
 )
+
+// localHeaderBytes is the least size of what stands before the content of a member: APPNOTE.TXT 6.3.10, 4.3.7.
+const localHeaderBytes = 30
 
 // member is one file of an archive that was found to be harmless.
 type member struct {
@@ -51,17 +55,9 @@ func inspect(r io.ReaderAt, size int64, limits Limits) ([]member, error) {
 	if size == 0 {
 		return nil, refuse(copyAgain, "the file is empty")
 	}
-	budget := &budgetReader{from: r, left: directoryFloor + directoryBytes*int64(limits.Files)}
-	archive, err := zip.NewReader(budget, size)
-	switch {
-	case budget.failed != nil:
-		return nil, fmt.Errorf("read the archive: %w", budget.failed)
-	case budget.left < 0:
-		return nil, tooManyFiles(limits)
-	case err != nil && !errors.Is(err, zip.ErrInsecurePath):
-		return nil, notAnArchive(r, size)
-	case len(archive.File) > limits.Files:
-		return nil, tooManyFiles(limits)
+	archive, err := readList(r, size, limits)
+	if err != nil {
+		return nil, err
 	}
 	var members []member
 	seen := make(map[string]string, len(archive.File))
@@ -90,7 +86,54 @@ func inspect(r io.ReaderAt, size int64, limits Limits) ([]member, error) {
 		seen[folded] = m.path.String()
 		members = append(members, m)
 	}
-	return members, checkFolders(members, seen)
+	if err := checkFolders(members, seen); err != nil {
+		return nil, err
+	}
+	return members, checkOverlaps(members)
+}
+
+// readList reads the list of members.
+func readList(r io.ReaderAt, size int64, limits Limits) (*zip.Reader, error) {
+	budget := &budgetReader{from: r, left: directoryFloor + directoryBytes*int64(limits.Files)}
+	archive, err := zip.NewReader(budget, size)
+	switch {
+	case budget.failed != nil:
+		return nil, fmt.Errorf("read the archive: %w", budget.failed)
+	case budget.left < 0:
+		return nil, tooManyFiles(limits)
+	case err != nil && !errors.Is(err, zip.ErrInsecurePath):
+		return nil, notAnArchive(r, size)
+	case len(archive.File) > limits.Files:
+		return nil, tooManyFiles(limits)
+	}
+	budget.listed = true
+	return archive, nil
+}
+
+// checkOverlaps refuses an archive in which several members share bytes: a small archive of that kind can be very large
+// unpacked, without any one member being suspicious.
+func checkOverlaps(members []member) error {
+	type span struct {
+		member
+		start, end uint64 // of the content in the archive
+	}
+	spans := make([]span, len(members))
+	for i, m := range members {
+		start, err := m.file.DataOffset()
+		if err != nil {
+			return refuse(copyAgain, "%s in the archive is damaged", shown(m.path.String()))
+		}
+		spans[i] = span{m, uint64(start), uint64(start) + m.file.CompressedSize64}
+	}
+	slices.SortFunc(spans, func(a, b span) int { return cmp.Compare(a.start, b.start) })
+	for i := 1; i < len(spans); i++ {
+		// What lies between two contents is at least the header of the second.
+		if before, next := spans[i-1], spans[i]; before.end < before.start || before.end+localHeaderBytes > next.start {
+			return refuse(packAgain, "%s and %s in the archive share bytes, as in archives that are made to fill disks",
+				shown(before.path.String()), shown(next.path.String()))
+		}
+	}
+	return nil
 }
 
 func tooManyFiles(limits Limits) error {
@@ -132,12 +175,14 @@ func checkSize(unpacked uint64, packed int64, limits Limits) error {
 
 // inspectMember checks one entry of the list; ok is false for folders and for what is never part of a project.
 func inspectMember(file *zip.File) (m member, ok bool, err error) {
-	// Some programs of Windows write its own separators.
-	name := strings.ReplaceAll(file.Name, `\`, "/")
-	if !utf8.ValidString(name) {
+	name, ok := memberName(file)
+	if !ok {
 		return m, false, refuse("pack it again with UTF-8 names", "the name %s in the archive is in an unknown encoding", shown(file.Name))
 	}
-	folder := strings.HasSuffix(name, "/")
+	folder := name == "" || strings.HasSuffix(name, "/")
+	if name == "" || litter(path.Base(name)) {
+		return m, false, nil
+	}
 	m = member{file: file}
 	if m.path, err = checkout.ParsePath(strings.TrimSuffix(name, "/")); err != nil {
 		return m, false, refuse(packAgain, "the archive holds a file with the unusable path %s", shown(file.Name))
@@ -147,13 +192,15 @@ func inspectMember(file *zip.File) (m member, ok bool, err error) {
 	}
 	mode := file.Mode()
 	switch {
+	case ignoredPath(m.path.String()):
+		return m, false, nil
 	case mode&fs.ModeSymlink != 0:
 		return m, false, refuse("pack it again with the files that links lead to", "%s in the archive is a link", shown(name))
 	case !folder && !mode.IsRegular():
 		return m, false, refuse(packAgain, "%s in the archive is not a file", shown(name))
 	case folder && file.UncompressedSize64 != 0:
 		return m, false, refuse(packAgain, "the folder %s in the archive has a content", shown(name))
-	case folder, ignoredPath(m.path.String()):
+	case folder:
 		return m, false, nil
 	case file.Flags&flagPatched != 0, file.Method != zip.Store && file.Method != zip.Deflate:
 		return m, false, refuse("pack it again with the method Deflate", "%s in the archive is compressed by method %d, which only few programs "+
@@ -165,7 +212,7 @@ func inspectMember(file *zip.File) (m member, ok bool, err error) {
 // ignoredPath tells whether a path is, or lies in, something that never belongs to a project.
 func ignoredPath(name string) bool {
 	for part := range strings.SplitSeq(name, "/") {
-		if part == "__MACOSX" || gather.Ignored(part) {
+		if litter(part) {
 			return true
 		}
 	}
@@ -264,14 +311,18 @@ func (w *contextWriter) Write(p []byte) (n int, err error) {
 // errBudget: more was read than allowed.
 var errBudget = errors.New("the list of members is too long")
 
-// budgetReader lets only so many bytes be read, and keeps the errors of what it reads from.
+// budgetReader lets only so many bytes be read until the list is there, and keeps the errors of what it reads from.
 type budgetReader struct {
 	from   io.ReaderAt
 	left   int64
+	listed bool // what is read now is content, which is bounded by what the list says of it
 	failed error
 }
 
 func (r *budgetReader) ReadAt(p []byte, at int64) (int, error) {
+	if r.listed {
+		return r.from.ReadAt(p, at)
+	}
 	if r.left -= int64(len(p)); r.left < 0 {
 		return 0, errBudget
 	}

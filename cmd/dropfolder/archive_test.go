@@ -4,10 +4,12 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"hash/crc32"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -97,6 +99,8 @@ func badArchives(t testing.TB) map[string]struct {
 		"device":             {raw("tex/con.png", nil), "unusable path"},
 		"folder up and out":  {bytes.ReplaceAll(raw("../evil+", nil), []byte("evil+"), []byte("evil/")), "unusable path"},
 		"other encoding":     {raw("m\xfcller.png", nil), "unknown encoding"},
+		"no UTF-8 after all": {raw("m\x81ller.png", func(h *zip.FileHeader) { h.Flags |= flagUTF8 }), "unknown encoding"},
+		"shared bytes":       {overlapping(t), "share bytes"},
 		"link":               {raw("link", linked), "is a link; pack it again with the files"},
 		"pipe":               {raw("pipe", func(h *zip.FileHeader) { h.SetMode(fs.ModeNamedPipe | 0o644) }), "is not a file"},
 		"encrypted":          {raw("secret", func(h *zip.FileHeader) { h.Flags |= flagEncrypted }), "encrypted; pack it again without a password"},
@@ -112,6 +116,15 @@ func badArchives(t testing.TB) map[string]struct {
 		"bomb by overflow":   {raw("big", func(h *zip.FileHeader) { h.UncompressedSize64 = 1<<64 - 1 }), "unpacked"},
 		"long list of names": {raw("x", func(h *zip.FileHeader) { h.Extra = make([]byte, 60<<10) }), ""},
 	}
+}
+
+// overlapping makes an archive in which two members are the same bytes.
+func overlapping(t testing.TB) []byte {
+	archive := pack(t, entry{name: "a.blend", text: "data", raw: true}, entry{name: "b.blend", text: "data", raw: true})
+	// The place of a member stands 42 bytes behind the start of its entry in the list (APPNOTE.TXT, 4.3.12).
+	second := bytes.LastIndex(archive, []byte("PK\x01\x02"))
+	copy(archive[second+42:], []byte{0, 0, 0, 0})
+	return archive
 }
 
 func TestBadArchivesAreRefused(t *testing.T) {
@@ -167,6 +180,55 @@ func TestUnpack(t *testing.T) {
 	for name, text := range want {
 		if got, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(name))); err != nil || string(got) != text {
 			t.Errorf("%s holds %d bytes: %v", name, len(got), err)
+		}
+	}
+}
+
+// The list of members is bounded, what they hold is not.
+func TestLargeMembersAreUnpacked(t *testing.T) {
+	large := make([]byte, 2*(directoryFloor+directoryBytes))
+	_, _ = rand.NewChaCha8([32]byte{1}).Read(large)
+	members, err := inspectBytes(pack(t, entry{name: "a.blend", text: string(large)}), Limits{Files: 1}.withDefaults())
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := unpack(t.Context(), members, dir); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(filepath.Join(dir, "a.blend")); err != nil || !bytes.Equal(got, large) {
+		t.Errorf("%d bytes became %d: %v", len(large), len(got), err)
+	}
+}
+
+func TestNamesOfMembers(t *testing.T) {
+	unicodeField := func(of, name string) func(*zip.FileHeader) {
+		field := binary.LittleEndian.AppendUint16(nil, unicodePath)
+		field = binary.LittleEndian.AppendUint16(field, uint16(5+len(name)))
+		field = binary.LittleEndian.AppendUint32(append(field, 1), crc32.ChecksumIEEE([]byte(of)))
+		return func(h *zip.FileHeader) { h.Extra = append(append([]byte{9, 9, 1, 0, 7}, field...), name...) }
+	}
+	for _, c := range []struct {
+		name, want string
+		change     func(*zip.FileHeader)
+	}{
+		{name: "größe.png", want: "größe.png"},
+		{name: "gr\x94\xe1e\\m\x81ller.png", want: "größe/müller.png"},
+		{name: "gr__e.png", want: "größe.png", change: unicodeField("gr__e.png", "größe.png")},
+		{name: "renamed.png", want: "renamed.png", change: unicodeField("before.png", "größe.png")},
+		{name: "x.png", want: "x.png", change: func(h *zip.FileHeader) { h.Extra = []byte{0x75, 0x70, 0xff, 0xff, 1} }},
+		{name: "./tex/wood.png", want: "tex/wood.png"},
+		{name: "./"}, {name: "__MACOSX/._a.blend"}, {name: "tex/._wood.png"}, {name: "tex/Icon\r"}, {name: "tex/desktop.ini"}, {name: "a.blend1"},
+		{name: "tex/.wood.png.swp"}, {name: ".git/HEAD", change: func(h *zip.FileHeader) { h.SetMode(fs.ModeSymlink | 0o777) }},
+	} {
+		members, err := inspectBytes(pack(t, entry{name: c.name, text: "", raw: true, change: c.change}), smallLimits())
+		switch {
+		case err != nil:
+			t.Errorf("%q: %v", c.name, err)
+		case c.want == "" && len(members) > 0:
+			t.Errorf("%q is taken", c.name)
+		case c.want != "" && (len(members) != 1 || members[0].path.String() != c.want):
+			t.Errorf("%q gives %v, want %q", c.name, members, c.want)
 		}
 	}
 }

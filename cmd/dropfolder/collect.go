@@ -31,7 +31,6 @@ const fetches = 4
 type collector struct {
 	manager *client.Client
 	ledger  *ledger
-	dir     string
 	log     *slog.Logger
 	retry   time.Duration
 	after   func(time.Duration) <-chan time.Time
@@ -46,12 +45,16 @@ type collector struct {
 	// here are the digests of frames that were brought, by job and path, for as long as the job is followed. It belongs to
 	// the goroutine of run, and to those that it waits for.
 	here map[uuid.UUID]*sync.Map
+	// complaints are the last ones logged of jobs, so that the same is not logged with each news. They belong to the
+	// goroutine of run.
+	complaints map[uuid.UUID]string
 }
 
 func newCollector(c Config, l *ledger) *collector {
 	return &collector{
-		manager: c.Manager, ledger: l, dir: c.Dir, log: c.Log, retry: c.Rescan, after: c.After,
+		manager: c.Manager, ledger: l, log: c.Log, retry: c.Rescan, after: c.After,
 		due: map[uuid.UUID]bool{}, wake: make(chan struct{}, 1), here: map[uuid.UUID]*sync.Map{},
+		complaints: map[uuid.UUID]string{},
 	}
 }
 
@@ -137,9 +140,15 @@ func (c *collector) collectDue(ctx context.Context) bool {
 		switch {
 		case errors.Is(err, errSuperseded):
 			delete(c.here, r.Job)
-		case err != nil && ctx.Err() == nil:
-			c.log.Warn("frames could not be brought beside their drop; trying again", "drop", r.Name, "job", r.Job, "error", err)
+			delete(c.complaints, r.Job)
+		case err == nil:
+			delete(c.complaints, r.Job)
+		case ctx.Err() == nil:
 			ok = false
+			if text := err.Error(); c.complaints[r.Job] != text {
+				c.complaints[r.Job] = text
+				c.log.Warn("frames could not be brought beside their drop; trying again", "drop", r.Name, "job", r.Job, "error", err)
+			}
 		}
 	}
 	return ok
@@ -178,35 +187,64 @@ func (c *collector) collect(ctx context.Context, name string, id uuid.UUID) erro
 // finished are the states of jobs that render nothing more by themselves.
 var finished = []wire.JobStatus{wire.JobStatusCompleted, wire.JobStatusFailed, wire.JobStatusCanceled, gone}
 
-// end takes note of a job's end, and says beside the drop if it failed. A job that goes on is none that ended.
+// end takes note of a job's end, and says beside the drop if it failed, or if no worker can render it. A job that goes on is
+// none that ended.
 func (c *collector) end(ctx context.Context, name string, job wire.Job) error {
 	var ended wire.JobStatus
 	if slices.Contains(finished, job.Status) {
 		ended = job.Status
 		delete(c.here, job.Id)
 	}
+	inability, err := c.inability(ctx, job)
+	if err != nil {
+		return err
+	}
 	return c.ledger.change(ctx, name, func(root *os.Root, r *record) error {
 		if r.Job != job.Id {
 			return errSuperseded
 		}
-		if r.Ended == ended {
-			return nil
-		}
-		before := r.Ended
-		r.Ended = ended
-		if ended != "" {
+		before := *r
+		r.Ended, r.Waits = ended, inability != ""
+		if ended != "" && before.Ended != ended {
 			c.log.Info("the job of a drop has ended", "drop", name, "job", job.Id, "status", ended)
 		}
 		switch {
+		case *r == before:
+			return nil
 		case r.Refused != "" || r.Pending != nil:
 			return nil // What lies beside the drop is about its newer version.
 		case ended == wire.JobStatusFailed:
 			return explain(root, name, c.failure(name, job))
-		case before == wire.JobStatusFailed:
+		case r.Waits:
+			return explain(root, name, fmt.Sprintf("%s waits: no worker can render it now (%s); it goes on by itself as soon as one can.", name, inability))
+		case before.Ended == wire.JobStatusFailed || before.Waits:
 			return withdraw(root, name)
 		}
 		return nil
 	})
+}
+
+// present are the states of workers of which the manager knows what they can do now.
+var present = []wire.WorkerStatus{wire.WorkerStatusAwake, wire.WorkerStatusAsleep, wire.WorkerStatusTesting}
+
+// inability says why no worker of the farm can render a job that has not begun; empty if one can, or there is none yet, or one
+// is away, which may be able to when it comes back.
+func (c *collector) inability(ctx context.Context, job wire.Job) (string, error) {
+	if job.Status != wire.JobStatusQueued {
+		return "", nil
+	}
+	can, err := c.manager.EligibleWorkers(ctx, wire.JobNeeds{Requires: job.Requires})
+	if err != nil {
+		return "", err
+	}
+	var causes []string
+	for _, worker := range can.Workers {
+		if worker.Can || !slices.Contains(present, worker.Status) {
+			return "", nil
+		}
+		causes = append(causes, worker.Name+": "+worker.Why)
+	}
+	return enumerate(causes), nil
 }
 
 func (c *collector) failure(name string, job wire.Job) string {
@@ -221,12 +259,12 @@ func (c *collector) bring(ctx context.Context, name string, id uuid.UUID, o wire
 		c.log.Warn("a frame has a name that not every computer can have", "drop", name, "job", id, "error", err)
 		return nil
 	}
-	root, err := os.OpenRoot(c.dir)
+	root, err := c.ledger.root(ctx)
 	if err != nil {
-		return fmt.Errorf("open the watched folder: %w", err)
+		return err
 	}
 	defer root.Close() //nolint:errcheck // Only a folder is open.
-	final := path.Join(name+framesSuffix, inside.String())
+	final := path.Join(beside(name, framesSuffix), inside.String())
 	if digest, err := digestOf(root, final); err == nil && digest == o.Sha256 {
 		c.here[id].Store(o.Path, o.Sha256)
 		return nil

@@ -5,6 +5,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -64,8 +65,14 @@ func (b *logBuffer) String() string {
 // start runs a program until the test ends; then it is killed, and what it said is shown if the test failed.
 func start(t *testing.T, name string, environment []string, program string, args ...string) *process {
 	t.Helper()
-	p := &process{t: t, cmd: exec.Command(program, args...), lines: make(chan string, 10_000), log: &logBuffer{}}
-	p.cmd.Env = append(os.Environ(), environment...)
+	cmd := exec.Command(program, args...)
+	cmd.Env = append(os.Environ(), environment...)
+	return startCommand(t, name, cmd)
+}
+
+func startCommand(t *testing.T, name string, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{t: t, cmd: cmd, lines: make(chan string, 10_000), log: &logBuffer{}}
 	p.cmd.Stderr = p.log
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
@@ -122,11 +129,12 @@ type farm struct {
 	manager *process
 	url     string
 	data    string
+	flags   []string
 }
 
-func startFarm(t *testing.T) *farm {
+func startFarm(t *testing.T, flags ...string) *farm {
 	t.Helper()
-	f := &farm{data: filepath.Join(t.TempDir(), "data")}
+	f := &farm{data: filepath.Join(t.TempDir(), "data"), flags: flags}
 	f.startManager(t, "127.0.0.1:0")
 	c, err := client.New(f.url, "dropfolder-test")
 	if err != nil {
@@ -143,7 +151,8 @@ func (f *farm) startManager(t *testing.T, listen string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.manager = start(t, "the manager", nil, hayloft, "manager", "--json", "--data", f.data, "--listen", listen, "--task-attempts", "1")
+	f.manager = start(t, "the manager", nil, hayloft,
+		append([]string{"manager", "--json", "--data", f.data, "--listen", listen, "--task-attempts", "1"}, f.flags...)...)
 	var said struct{ URL string }
 	if err := json.Unmarshal([]byte(f.manager.says("url")), &said); err != nil {
 		t.Fatal(err)
@@ -164,6 +173,24 @@ func (f *farm) startWorker(t *testing.T, name string) *process {
 		t.Fatal(err)
 	}
 	return start(t, "worker "+name, nil, hayloft, "worker", "--manager", f.url, "--data", filepath.Join(t.TempDir(), name), "--name", name)
+}
+
+// waitAwake waits until a worker asks for work.
+func (f *farm) waitAwake(t *testing.T, name string) {
+	t.Helper()
+	awake := errors.New("it is awake")
+	err := f.Events(t.Context(), []string{"workers"}, func(client.Event) error {
+		workers, err := f.Workers(t.Context())
+		for _, w := range workers {
+			if w.Name == name && w.Status == wire.WorkerStatusAwake {
+				return awake
+			}
+		}
+		return err
+	})
+	if !errors.Is(err, awake) {
+		t.Fatal(err)
+	}
 }
 
 // startWatch watches a folder in a process of its own, which can be killed.

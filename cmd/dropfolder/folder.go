@@ -10,18 +10,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"time"
-
-	"hayloft/checkout/gather"
-)
-
-// Names in the watched folder that are Hayloft's own.
-const (
-	ownFolder    = ".hayloft"
-	framesSuffix = ".frames"
-	errorSuffix  = ".error.txt"
 )
 
 // kind is what a drop is, by its name and its place in the file system.
@@ -42,22 +32,9 @@ type drop struct {
 	kind kind
 	// stamp is a digest of names, sizes and times of change: equal stamps, same version. Empty: not looked at.
 	stamp string
-	empty bool // a folder without files
-	links bool // a folder with links in it
-}
-
-var (
-	// ownNames are of what Hayloft puts beside drops.
-	ownNames = regexp.MustCompile(`(\.frames(\.[0-9]+)?|\.error\.txt)$`)
-	// unfinished are the names of files that some other program is still making.
-	unfinished = regexp.MustCompile(`(?i)(\.part|\.partial|\.crdownload|\.download|\.tmp|~)$`)
-	// archives of kinds that cannot be taken.
-	archives = regexp.MustCompile(`(?i)\.(rar|7z|tar|tgz|tar\.(gz|bz2|xz|zst))$`)
-)
-
-// mayDrop tells by a name whether it can be one of a drop.
-func mayDrop(name string) bool {
-	return !strings.HasPrefix(name, ".") && !ownNames.MatchString(name) && !unfinished.MatchString(name) && !gather.Ignored(name)
+	empty bool  // a folder without files
+	links bool  // a folder with links in it
+	bytes int64 // of all files
 }
 
 // kindOf tells what an entry is.
@@ -110,40 +87,39 @@ func scan(dir string, limits Limits, deep func(name string) bool) ([]drop, error
 	return drops, nil
 }
 
-// stampDrop looks at a drop.
+// stampDrop looks at a drop. What is in the way of looking, but for its absence, is part of the look: whoever reads the
+// drop meets the reason.
 func stampDrop(dir string, d drop, limits Limits) (drop, error) {
 	look := sha256.New()
 	fmt.Fprintf(look, "%d\n", d.kind)
-	if d.kind != folder {
-		info, err := os.Lstat(filepath.Join(dir, d.name))
-		if err != nil {
-			return d, fmt.Errorf("look at %s: %w", d.name, err)
-		}
+	source := filepath.Join(dir, d.name)
+	info, err := os.Lstat(source)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return d, fmt.Errorf("look at %s: %w", d.name, err)
+	case err != nil:
+		fmt.Fprintln(look, err)
+	case d.kind == folder:
+		d.empty, d.links, d.bytes = stampFolder(look, source, limits)
+	default:
+		d.bytes = info.Size()
 		stampFile(look, "", info)
-		d.stamp = hex.EncodeToString(look.Sum(nil)[:16])
-		return d, nil
-	}
-	var err error
-	if d.empty, d.links, err = stampFolder(look, filepath.Join(dir, d.name), limits); err != nil {
-		return d, fmt.Errorf("look at the folder %s: %w", d.name, err)
 	}
 	d.stamp = hex.EncodeToString(look.Sum(nil)[:16])
 	return d, nil
 }
 
-// stampFolder looks at all files of a folder, up to one more than are allowed. What cannot be read is part of the look.
-func stampFolder(look hash.Hash, dir string, limits Limits) (empty, links bool, err error) {
+// stampFolder looks at all files of a folder, up to one more than are allowed.
+func stampFolder(look hash.Hash, dir string, limits Limits) (empty, links bool, bytes int64) {
 	files := 0
-	err = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if path == dir && err != nil {
-			return err
-		}
+	_ = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		inside := strings.TrimPrefix(path, dir)
 		if err != nil {
+			files++ // There may be some.
 			fmt.Fprintf(look, "%q unreadable\n", inside)
-			return nil //nolint:nilerr // Whoever reads it meets the reason.
+			return nil //nolint:nilerr // That it cannot be read is a part of the look.
 		}
-		if path != dir && gather.Ignored(entry.Name()) {
+		if path != dir && litter(entry.Name()) {
 			if entry.IsDir() {
 				return fs.SkipDir
 			}
@@ -161,10 +137,11 @@ func stampFolder(look hash.Hash, dir string, limits Limits) (empty, links bool, 
 			return nil //nolint:nilerr // That it is gone is a part of the look.
 		}
 		links = links || info.Mode()&fs.ModeSymlink != 0
+		bytes += info.Size()
 		stampFile(look, inside, info)
 		return nil
 	})
-	return files == 0, links, err
+	return files == 0, links, bytes
 }
 
 func stampFile(to io.Writer, name string, info fs.FileInfo) {

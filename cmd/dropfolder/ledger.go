@@ -29,6 +29,8 @@ type record struct {
 	Job uuid.UUID `json:"job"`
 	// Ended is how the job ended, once all of its frames are here; empty: it is being followed.
 	Ended wire.JobStatus `json:"ended,omitempty"`
+	// Waits: it is explained beside the drop that no worker can render the job.
+	Waits bool `json:"waits,omitempty"`
 }
 
 // gone is the status of a job that was deleted at the manager.
@@ -37,45 +39,102 @@ const gone wire.JobStatus = "deleted"
 // ledger keeps the records: in memory, and each in a file of its own. Methods may be called from many goroutines; changes
 // take turns.
 type ledger struct {
-	dir     string
-	turn    chan struct{} // holds one token; whoever took it uses what follows
-	records map[string]record
+	dir      string
+	complain func(file string, err error) // is told of records that cannot be read
+	turn     chan struct{}                // holds one token; whoever took it uses what follows
+	identity os.FileInfo                  // of the folder that the records are of
+	records  map[string]record
 }
 
 const (
 	recordSuffix   = ".drop.json"
 	maxRecordBytes = 16 << 20
+	// writingName is the small file that is being written; there is one at a time.
+	writingName = "writing"
 )
 
 // openLedger reads the records of a watched folder. A record that cannot be read is left out, and complain is told: the job
 // is found again by its key.
 func openLedger(dir string, complain func(file string, err error)) (*ledger, error) {
-	l := &ledger{dir: dir, turn: make(chan struct{}, 1), records: map[string]record{}}
-	root, err := os.OpenRoot(dir)
-	if err != nil {
+	l := &ledger{dir: dir, complain: complain, turn: make(chan struct{}, 1)}
+	if err := l.load(); err != nil {
 		return nil, err
 	}
+	l.give()
+	return l, nil
+}
+
+// load reads the records of whatever folder is at the place now.
+func (l *ledger) load() error {
+	root, err := os.OpenRoot(l.dir)
+	if err != nil {
+		return err
+	}
 	defer root.Close() //nolint:errcheck // Only a folder is open.
+	identity, err := root.Stat(".")
+	if err != nil {
+		return err
+	}
 	if err := root.MkdirAll(ownFolder, 0o755); err != nil {
-		return nil, err
+		return err
 	}
 	entries, err := fs.ReadDir(root.FS(), ownFolder)
 	if err != nil {
-		return nil, err
+		return err
 	}
+	records := map[string]record{}
 	for _, entry := range entries {
 		if !strings.HasSuffix(entry.Name(), recordSuffix) {
 			continue
 		}
 		r, err := readRecord(root, path.Join(ownFolder, entry.Name()))
 		if err != nil {
-			complain(entry.Name(), err)
+			l.complain(entry.Name(), err)
 			continue
 		}
-		l.records[r.Name] = r
+		records[r.Name] = r
 	}
-	l.turn <- struct{}{}
-	return l, nil
+	l.identity, l.records = identity, records
+	return nil
+}
+
+// refresh reads the records anew if there is another folder in the place of the watched one, as when a share was mounted
+// there or is gone from there; replaced tells so.
+func (l *ledger) refresh(ctx context.Context) (replaced bool, err error) {
+	if err := l.take(ctx); err != nil {
+		return false, err
+	}
+	defer l.give()
+	now, err := os.Stat(l.dir)
+	if err != nil {
+		return false, fmt.Errorf("look at the watched folder: %w", err)
+	}
+	if os.SameFile(now, l.identity) {
+		return false, nil
+	}
+	if err := l.load(); err != nil {
+		return false, fmt.Errorf("read the records of the watched folder: %w", err)
+	}
+	return true, nil
+}
+
+// errReplaced: another folder is in the place of the watched one, which the records know nothing of.
+var errReplaced = errors.New("the watched folder was replaced by another one")
+
+// open opens the folder that the records are of, and no other.
+func (l *ledger) open() (*os.Root, error) {
+	root, err := os.OpenRoot(l.dir)
+	if err != nil {
+		return nil, fmt.Errorf("open the watched folder: %w", err)
+	}
+	now, err := root.Stat(".")
+	if err == nil && !os.SameFile(now, l.identity) {
+		err = errReplaced
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open the watched folder: %w", err), root.Close())
+	}
+	return root, nil
 }
 
 func readRecord(root *os.Root, name string) (r record, err error) {
@@ -120,6 +179,15 @@ func (l *ledger) take(ctx context.Context) error {
 
 func (l *ledger) give() { l.turn <- struct{}{} }
 
+// root opens the folder that the records are of.
+func (l *ledger) root(ctx context.Context) (*os.Root, error) {
+	if err := l.take(ctx); err != nil {
+		return nil, err
+	}
+	defer l.give()
+	return l.open()
+}
+
 // get gives the record of a drop; the zero record but for its name if there is none.
 func (l *ledger) get(ctx context.Context, name string) (record, error) {
 	if err := l.take(ctx); err != nil {
@@ -159,9 +227,9 @@ func (l *ledger) change(ctx context.Context, name string, edit func(*os.Root, *r
 		return err
 	}
 	defer l.give()
-	root, err := os.OpenRoot(l.dir)
+	root, err := l.open()
 	if err != nil {
-		return fmt.Errorf("open the watched folder: %w", err)
+		return err
 	}
 	defer root.Close() //nolint:errcheck // Only a folder is open.
 	before := l.of(name)
@@ -188,7 +256,7 @@ func writeWhole(root *os.Root, name string, text []byte) error {
 	if err := root.MkdirAll(ownFolder, 0o755); err != nil {
 		return err
 	}
-	temp := path.Join(ownFolder, "writing-"+path.Base(name))
+	temp := path.Join(ownFolder, writingName)
 	file, err := root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
 	if err != nil {
 		return err
@@ -216,7 +284,7 @@ func syncFolder(root *os.Root, name string) error {
 
 // explain puts the sentence beside a drop.
 func explain(root *os.Root, name, sentence string) error {
-	if err := writeWhole(root, name+errorSuffix, []byte(sentence+"\n")); err != nil {
+	if err := writeWhole(root, beside(name, errorSuffix), []byte(sentence+"\n")); err != nil {
 		return fmt.Errorf("say what is wrong with %s: %w", name, err)
 	}
 	return nil
@@ -224,7 +292,7 @@ func explain(root *os.Root, name, sentence string) error {
 
 // withdraw takes the sentence away again.
 func withdraw(root *os.Root, name string) error {
-	if err := root.Remove(name + errorSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := root.Remove(beside(name, errorSuffix)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("take back what was wrong with %s: %w", name, err)
 	}
 	return nil

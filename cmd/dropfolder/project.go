@@ -12,6 +12,7 @@ import (
 	"hayloft/checkout/blend"
 	"hayloft/checkout/gather"
 	"hayloft/checkout/gather/shot"
+	"hayloft/cmd/scene"
 )
 
 // project is what a drop holds, as it lies on this machine.
@@ -23,12 +24,16 @@ type project struct {
 
 // gatherProject finds the files of a drop that lies at source, and which of them is rendered. A source that is a .blend is
 // all there is; of a folder, everything is taken but what never belongs to a project.
-func gatherProject(ctx context.Context, source, name string, limits Limits) (project, error) {
-	tree, err := gather.Walk(ctx, source, gather.Options{MaxFiles: limits.Files})
+// Stem is the name that the .blend has if it is to be told from others.
+func gatherProject(ctx context.Context, source, stem string, limits Limits) (project, error) {
+	tree, err := gather.Walk(ctx, source, gather.Options{MaxFiles: limits.Files, Exclude: litterPatterns})
 	if err != nil {
 		return project{}, err
 	}
-	file, err := chooseBlend(tree.Files, strings.TrimSuffix(name, filepath.Ext(name)))
+	file, err := chooseBlend(tree.Files, stem)
+	if err == nil && file.Size == 0 {
+		err = refuse("copy it here again", "%s is empty", file.Path.Base())
+	}
 	return project{tree: tree, blend: file, alone: len(tree.Files) == 1 && tree.Files[0].Source == source}, err
 }
 
@@ -77,7 +82,7 @@ func chooseBlend(files []gather.File, stem string) (gather.File, error) {
 		}
 	}
 	if len(all) == 0 {
-		return gather.File{}, refuse("put the scene's .blend file into it", "it holds no .blend file")
+		return gather.File{}, noBlend(files)
 	}
 	for _, one := range [][]gather.File{upper, namedUpper, named, all} {
 		if len(one) == 1 {
@@ -86,6 +91,16 @@ func chooseBlend(files []gather.File, stem string) (gather.File, error) {
 	}
 	return gather.File{}, refuse(fmt.Sprintf("give the one to render the name %s.blend, or leave only that one at the top", stem),
 		"it holds several .blend files: %s", listed(all))
+}
+
+// noBlend says that there is no scene, and where it may be.
+func noBlend(files []gather.File) error {
+	for _, file := range files {
+		if name := file.Path.Base(); archives.MatchString(name) || strings.EqualFold(filepath.Ext(name), ".zip") {
+			return refuse("unpack that and put here what is in it", "it holds no .blend file, but the archive %s", shown(name))
+		}
+	}
+	return refuse("put the scene's .blend file into it", "it holds no .blend file")
 }
 
 // topFolder is the deepest folder that all files are in.
@@ -124,9 +139,9 @@ func enumerate(names []string) string {
 // files go to the folder spool. Features are what a worker's Blender must be able to do. A project that lacks something which
 // was not dropped with it is refused unless missing is allowed. A file of the manager's machine that a scene names was not
 // dropped: it lacks as well, and is never sent.
-func complete(ctx context.Context, p project, scene Scene, spool string, allowMissing bool) (whole project, features []string, err error) {
+func complete(ctx context.Context, p project, s scene.Scene, spool string, allowMissing bool) (whole project, features []string, err error) {
 	found, err := shot.Gather(ctx, p.blend.Source, shot.Options{
-		Root: p.tree.Root, Frames: []blend.Range{{First: scene.First, Last: scene.Last}}, Spool: spool,
+		Root: p.tree.Root, Frames: []blend.Range{{First: s.First, Last: s.Last}}, Spool: spool,
 	})
 	if err != nil {
 		return project{}, nil, err

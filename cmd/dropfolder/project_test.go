@@ -7,12 +7,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"hayloft/checkout"
 	"hayloft/checkout/gather"
+	"hayloft/cmd/scene"
 )
 
 func filesNamed(t testing.TB, names ...string) []gather.File {
@@ -45,6 +47,7 @@ func TestChooseBlend(t *testing.T) {
 		{files: []string{"b.blend", "a.blend", "lib/c.blend"}, says: []string{"several .blend files: b.blend, a.blend, lib/c.blend", "shot.blend"}},
 		{files: []string{"x/shot.blend", "y/shot.blend", "z.txt"}, says: []string{"x/shot.blend, y/shot.blend"}},
 		{files: []string{"tex/wood.png"}, says: []string{"holds no .blend file", "put the scene's .blend file into it"}},
+		{files: []string{"wrap/shot.zip", "readme.txt"}, says: []string{`no .blend file, but the archive "shot.zip"`, "unpack that"}},
 		{files: nil, says: []string{"holds no .blend file"}},
 	} {
 		got, err := chooseBlend(filesNamed(t, c.files...), "shot")
@@ -64,12 +67,12 @@ func TestChooseBlend(t *testing.T) {
 
 func TestScenesSayHowTheyAreRendered(t *testing.T) {
 	dir := scenes(t)
-	for name, want := range map[string]Scene{
-		"plain.blend": {Name: "Scene", First: 1, Last: 4, Step: 1, FPS: 24, Engine: "CYCLES", Format: formats[17]},
+	for name, want := range map[string]scene.Scene{
+		"plain.blend": {Name: "Scene", First: 1, Last: 4, Step: 1, FPS: 24, Engine: "CYCLES", Format: scene.Format{Name: "PNG", Extension: ".png"}},
 		"odd.blend": {Name: "Shot", First: 3, Last: 11, Step: 2, FPS: 29.97, Engine: "CYCLES", Previews: true,
-			Format: Format{Name: "OPEN_EXR", Extension: ".exr"}},
+			Format: scene.Format{Name: "OPEN_EXR", Extension: ".exr"}},
 		"single.blend": {Name: "Scene", First: 7, Last: 7, Step: 1, FPS: 24, Engine: "BLENDER_WORKBENCH",
-			Format: Format{Name: "JPEG", Extension: ".jpg"}},
+			Format: scene.Format{Name: "JPEG", Extension: ".jpg"}},
 	} {
 		got, err := readScene(filepath.Join(dir, name))
 		if err != nil {
@@ -100,15 +103,15 @@ func TestFramesOfAScene(t *testing.T) {
 		first, last, step int64
 		want              string
 	}{{1, 250, 1, "1-250"}, {7, 7, 1, "7"}, {3, 11, 2, "3,5,7,9,11"}, {0, 10, 4, "0,4,8"}, {5, 6, 9, "5"}} {
-		s := Scene{First: c.first, Last: c.last, Step: c.step}
-		if got := s.Frames(); got != c.want || s.check() != nil {
-			t.Errorf("%+v: %q, %v; want %q", c, got, s.check(), c.want)
+		s := scene.Scene{First: c.first, Last: c.last, Step: c.step, Format: scene.Format{Name: "PNG", Extension: ".png"}}
+		if got := s.Frames(); got != c.want || check(s) != nil {
+			t.Errorf("%+v: %q, %v; want %q", c, got, check(s), c.want)
 		}
 	}
-	for _, s := range []Scene{
-		{First: 2, Last: 1, Step: 1}, {First: -1, Last: 1, Step: 1}, {Last: maxFrames, Step: 1}, {Last: 1, Step: 1, Format: formats[24]},
+	for _, s := range []scene.Scene{
+		{First: 2, Last: 1, Step: 1}, {First: -1, Last: 1, Step: 1}, {Last: maxFrames, Step: 1}, {Last: 1, Step: 1, Format: scene.Format{Name: "FFMPEG", Video: true}},
 	} {
-		if _, ok := asRefusal(s.check()); !ok {
+		if _, ok := asRefusal(check(s)); !ok {
 			t.Errorf("%+v is not refused", s)
 		}
 	}
@@ -123,7 +126,7 @@ func TestWhatIsMissingIsNamed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		whole, features, err := complete(t.Context(), p, Scene{First: 1, Last: 4}, t.TempDir(), false)
+		whole, features, err := complete(t.Context(), p, scene.Scene{First: 1, Last: 4}, t.TempDir(), false)
 		if err == nil && (!slices.Contains(features, "engine:CYCLES") || len(whole.tree.Files) != 2) {
 			t.Errorf("the project has %d files and needs %q", len(whole.tree.Files), features)
 		}
@@ -213,6 +216,7 @@ func TestKinds(t *testing.T) {
 	}
 	for name, want := range map[string]kind{
 		"shot": folder, "shot.blend": folder, ".hayloft": notDropped, "shot.zip.frames": notDropped, "shot.zip.frames.2": notDropped, "__pycache__": notDropped,
+		"lost+found": notDropped, "@eaDir": notDropped, "$RECYCLE.BIN": notDropped, "System Volume Information": notDropped, "shot.v2": folder,
 	} {
 		if got := kindOf(name, os.ModeDir); got != want {
 			t.Errorf("the folder %s is %d, want %d", name, got, want)
@@ -220,6 +224,111 @@ func TestKinds(t *testing.T) {
 	}
 	if got := kindOf("a.zip", os.ModeSymlink); got != link {
 		t.Errorf("a link is %d", got)
+	}
+}
+
+// TestLitterIsNoPartOfADrop has systems and programs leave their files in a folder that was dropped.
+func TestLitterIsNoPartOfADrop(t *testing.T) {
+	dir := t.TempDir()
+	shot := filepath.Join(dir, "shot.v2")
+	lay := func(names ...string) {
+		for _, name := range names {
+			path := filepath.Join(shot, name)
+			if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(name), 0o644)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	look := func() drop {
+		d, err := stampDrop(dir, drop{name: "shot.v2", kind: folder}, Limits{}.withDefaults())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	lay("shot.v2.blend", "other.blend", "tex/wood.png")
+	before := look()
+	litter := []string{"._shot.v2.blend", "._other.blend", ".DS_Store", "Thumbs.db", "desktop.ini", "Icon\r", "@eaDir/x", "shot.v2.blend1", "shot.v2.blend@",
+		"tex/.wood.png.swp", "tex/wood.png~", "__MACOSX/._x.blend"}
+	lay(litter...)
+	if after := look(); after != before {
+		t.Errorf("the drop is another one by what lies in it: %+v, before %+v", after, before)
+	}
+	p, err := gatherProject(t.Context(), shot, stemOf("shot.v2", folder), Limits{}.withDefaults())
+	if err != nil || p.blend.Path.String() != "shot.v2.blend" || len(p.tree.Files) != 3 {
+		t.Errorf("chose %q of %d files: %v", p.blend.Path, len(p.tree.Files), err)
+	}
+	lay("tex/new.png")
+	if look() == before {
+		t.Error("a new texture is no change")
+	}
+}
+
+// TestNamesBesideADrop has room for every name that a file can have.
+func TestNamesBesideADrop(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		start := rapid.StringMatching(`[aé世]{60,130}`).Draw(r, "start")
+		start = start[:min(len(start), 230)]
+		a, b := start+rapid.StringMatching(`[a-z]{0,25}`).Draw(r, "a"), start+rapid.StringMatching(`[a-z]{0,25}`).Draw(r, "b")
+		for _, suffix := range []string{errorSuffix, framesSuffix + ".12345"} {
+			got := beside(a, suffix)
+			if len(got) > maxNameBytes || mayDrop(got) || utf8.ValidString(a) && !utf8.ValidString(got) {
+				r.Fatalf("beside %q (%d bytes) lies %q", a, len(a), got)
+			}
+			if len(a)+len(errorSuffix)+6 <= maxNameBytes && got != a+suffix {
+				r.Fatalf("beside %q lies %q", a, got)
+			}
+			if (a == b) != (got == beside(b, suffix)) {
+				r.Fatalf("beside %q and %q lies %q", a, b, got)
+			}
+		}
+	})
+}
+
+func TestAnotherFolderInThePlace(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "watched")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	l, err := openLedger(dir, func(file string, err error) { t.Errorf("%s: %v", file, err) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := func(r *record) error { r.Stamp = "1"; return nil }
+	change := func(name string) error {
+		return l.change(t.Context(), name, func(_ *os.Root, r *record) error { return set(r) })
+	}
+	known := func() int {
+		all, err := l.all(t.Context(), func(record) bool { return true })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(all)
+	}
+	if err := change("a.zip"); err != nil {
+		t.Fatal(err)
+	}
+	if replaced, err := l.refresh(t.Context()); replaced || err != nil {
+		t.Errorf("the same folder: %v, %v", replaced, err)
+	}
+	// As when a share is gone: there is an empty folder, and what is known of the share's drops must not go there.
+	if err := errors.Join(os.Rename(dir, dir+".away"), os.Mkdir(dir, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	if err := change("a.zip"); !errors.Is(err, errReplaced) || len(filesIn(t, dir)) > 0 {
+		t.Errorf("writing into another folder gave %v and %q", err, filesIn(t, dir))
+	}
+	if err := change("b.zip"); !errors.Is(err, errReplaced) {
+		t.Errorf("a new record in another folder gave %v", err)
+	}
+	if replaced, err := l.refresh(t.Context()); !replaced || err != nil || known() != 0 {
+		t.Errorf("another folder: %v, %v, %d records", replaced, err, known())
+	}
+	if err := errors.Join(os.RemoveAll(dir), os.Rename(dir+".away", dir)); err != nil {
+		t.Fatal(err)
+	}
+	if replaced, err := l.refresh(t.Context()); !replaced || err != nil || known() != 1 {
+		t.Errorf("the folder is back: %v, %v, %d records", replaced, err, known())
 	}
 }
 

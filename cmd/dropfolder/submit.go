@@ -6,15 +6,19 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"unicode"
 
 	"github.com/google/uuid"
 
 	"hayloft/api/client"
 	"hayloft/api/wire"
+	"hayloft/checkout/gather"
+	"hayloft/cmd/scene"
 	"hayloft/cmd/upload"
 )
 
@@ -37,18 +41,21 @@ const (
 // errChanged: the drop is another by now.
 var errChanged = errors.New("the drop changed while it was read")
 
-// submitter makes jobs of drops. It belongs to one goroutine.
+// submitter makes jobs of drops. Methods may be called from many goroutines, for different drops.
 type submitter struct {
 	Config
 	ledger *ledger
-	// jobs are those at the manager that came from watched folders, by their keys; nil: they have to be asked for.
-	jobs map[string]uuid.UUID
+	jobs   *knownJobs
 	// submitted is told of each job whose frames are to be collected.
 	submitted func(job uuid.UUID)
 }
 
+func newSubmitter(c Config, records *ledger, submitted func(job uuid.UUID)) *submitter {
+	return &submitter{Config: c, ledger: records, jobs: newKnownJobs(c.Manager), submitted: submitted}
+}
+
 // handle makes a job of a settled drop. A nil error means that the drop is done with until it changes: it is a job, or
-// the reason why not lies beside it. Other errors are worth another try.
+// the reason why not lies beside it, or it was taken away. Other errors are worth another try.
 func (s *submitter) handle(ctx context.Context, d drop) error {
 	// What is said of the version before is not to stand while this one is sent.
 	err := s.ledger.change(ctx, d.name, func(root *os.Root, _ *record) error { return withdraw(root, d.name) })
@@ -56,23 +63,38 @@ func (s *submitter) handle(ctx context.Context, d drop) error {
 		return err
 	}
 	job, err := s.prepare(ctx, d)
-	if err == nil {
-		err = s.ledger.change(ctx, d.name, func(_ *os.Root, r *record) error {
-			r.Stamp, r.Refused, r.Pending = d.stamp, "", job
+	if err != nil && ctx.Err() == nil {
+		// What was changed or taken away while it was read is not to blame.
+		switch changed := s.unchanged(d); {
+		case errors.Is(changed, fs.ErrNotExist):
 			return nil
-		})
+		case changed != nil, errors.Is(err, gather.ErrChanging):
+			return errChanged
+		}
 	}
-	if err == nil {
-		return s.finish(ctx, d.name)
+	if err != nil {
+		return s.judge(ctx, d.name, d.stamp, err)
 	}
-	return s.judge(ctx, d.name, d.stamp, err)
+	err = s.ledger.change(ctx, d.name, func(_ *os.Root, r *record) error {
+		r.Stamp, r.Refused, r.Pending = d.stamp, "", job
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return s.finish(ctx, d.name)
 }
 
-// judge says beside a drop what a person has to mend, and gives back what can be tried again.
+// judge says beside a drop what a person has to mend, or what is waited for. It gives back what is to be tried again.
 func (s *submitter) judge(ctx context.Context, name, stamp string, err error) error {
-	refused, ok := asRefusal(err)
-	if !ok || ctx.Err() != nil {
+	if ctx.Err() != nil {
 		return err
+	}
+	refused, ok := asRefusal(err)
+	if !ok {
+		return errors.Join(err, s.ledger.change(ctx, name, func(root *os.Root, _ *record) error {
+			return explain(root, name, fmt.Sprintf("%s is not rendered yet: %s; it is tried again by itself.", name, hindrance(err)))
+		}))
 	}
 	sentence := refused.Error()
 	s.Log.Info("a drop cannot be rendered", "drop", name, "why", sentence)
@@ -86,7 +108,7 @@ func (s *submitter) judge(ctx context.Context, name, stamp string, err error) er
 // this very version already, because the record of it was lost, nothing is sent.
 func (s *submitter) prepare(ctx context.Context, d drop) (*wire.SubmittedJob, error) {
 	key := keyOf(d)
-	if _, known, err := s.find(ctx, key); err != nil || known {
+	if _, known, err := s.jobs.find(ctx, key); err != nil || known {
 		return s.describe(d, key), err
 	}
 	source := filepath.Join(s.Dir, d.name)
@@ -145,16 +167,19 @@ func (s *submitter) unpackTo(ctx context.Context, archive, dir string) error {
 
 // sendProject sends what lies at source for a drop.
 func (s *submitter) sendProject(ctx context.Context, d drop, source string) (*wire.SubmittedJob, error) {
-	p, err := gatherProject(ctx, source, d.name, s.Limits)
+	p, err := gatherProject(ctx, source, stemOf(d.name, d.kind), s.Limits)
 	if err != nil {
-		return nil, inWords(err, source)
+		return nil, inWords(err, source, d.name)
 	}
-	scene, err := readScene(p.blend.Source)
+	if strings.ContainsAny(p.blend.Path.String(), "{}") {
+		return nil, refuse("rename it", "the path %s has braces, which stand for variables of the farm", shown(p.blend.Path.String()))
+	}
+	found, err := readScene(p.blend.Source)
 	if err != nil {
-		return nil, inWords(err, source)
+		return nil, inWords(err, source, d.name)
 	}
 	job := s.describe(d, keyOf(d))
-	settings := s.settings(scene)
+	settings := s.settings(found)
 	job.Settings = &settings
 	settings["blendfile"] = "{jobs}/to-be-sent.blend"
 	if err := s.Manager.CheckJob(ctx, *job); err != nil {
@@ -165,7 +190,7 @@ func (s *submitter) sendProject(ctx context.Context, d drop, source string) (*wi
 		return nil, err
 	}
 	defer s.discard(copies)
-	p, features, err := complete(ctx, p, scene, copies, s.AllowMissing)
+	p, features, err := complete(ctx, p, found, copies, s.AllowMissing)
 	if err == nil && d.links {
 		err = checkLinks(source, p.tree)
 	}
@@ -173,18 +198,19 @@ func (s *submitter) sendProject(ctx context.Context, d drop, source string) (*wi
 		err = s.unchanged(d)
 	}
 	if err != nil {
-		return nil, inWords(err, source)
+		return nil, inWords(err, source, d.name)
 	}
 	if len(features) > 0 {
 		job.Requires = &features
 	}
 	checkoutID, err := s.send(ctx, d, p)
 	if err != nil {
-		return nil, inWords(err, source)
+		return nil, inWords(err, source, d.name)
 	}
 	job.Storage = &wire.JobStorageInfo{ShamanCheckoutId: &checkoutID}
 	settings["blendfile"] = "{jobs}/" + checkoutID + "/" + p.blend.Path.String()
-	(*job.Metadata)[metadataEngine] = scene.Engine
+	settings["render_output_path"] = "{output}/" + outputFolder(checkoutID, d) + "/{timestamp}/######"
+	(*job.Metadata)[metadataEngine] = found.Engine
 	return job, nil
 }
 
@@ -205,7 +231,22 @@ func (s *submitter) send(ctx context.Context, d drop, p project) (checkoutID str
 	for e := range done.Manifest.Entries() {
 		files = append(files, wire.ShamanFileSpec{Sha: e.Blob.Digest.String(), Size: e.Blob.Size, Path: e.Path.String()})
 	}
-	return s.Manager.Checkout(ctx, jobName(d.name), files)
+	return s.Manager.Checkout(ctx, stemOf(d.name, d.kind), files)
+}
+
+// outputFolder is where the frames of a drop go at the manager. It is no other drop's, also of those with the same name but
+// for the ending: no two checkouts have one name.
+func outputFolder(checkoutID string, d drop) string {
+	safe := strings.Map(func(r rune) rune {
+		if strings.ContainsRune(`/\{}:*?"<>|`, r) || unicode.IsControl(r) {
+			return '_' // A variable, or what not all platforms can have.
+		}
+		return r
+	}, checkoutID)
+	if safe != checkoutID {
+		safe += "-" + keyOf(d)[:8]
+	}
+	return safe
 }
 
 // unchanged tells by nil that a drop is still what it was.
@@ -223,58 +264,25 @@ func keyOf(d drop) string {
 	return hex.EncodeToString(sum[:])
 }
 
-func jobName(drop string) string {
-	return strings.TrimSuffix(drop, filepath.Ext(drop))
-}
-
 // describe makes the job of a drop, without settings.
 func (s *submitter) describe(d drop, key string) *wire.SubmittedJob {
+	share := wire.JobShareSpeed
 	return &wire.SubmittedJob{
-		Name: jobName(d.name), Type: jobType, Priority: s.Priority, SubmitterPlatform: runtime.GOOS,
+		Name: stemOf(d.name, d.kind), Type: jobType, Priority: s.Priority, SubmitterPlatform: runtime.GOOS, Share: &share,
 		Metadata: &wire.JobMetadata{metadataKey: key, metadataName: d.name},
 	}
 }
 
-func (s *submitter) settings(scene Scene) wire.JobSettings {
+// settings are those of a job that renders the scene, but for where its file lies.
+func (s *submitter) settings(of scene.Scene) wire.JobSettings {
 	settings := wire.JobSettings{
-		"frames": scene.Frames(), "chunk_size": s.ChunkSize, "fps": scene.FPS, "format": scene.Format.Name,
-		"image_file_extension": scene.Format.Extension, "has_previews": scene.Previews,
+		"frames": of.Frames(), "chunk_size": s.ChunkSize, "fps": of.FPS, "format": of.Format.Name,
+		"image_file_extension": of.Format.Extension, "has_previews": of.Previews, "separate_views": of.Views,
 	}
-	if scene.Name != "" {
-		settings["scene"] = scene.Name
+	if of.Name != "" {
+		settings["scene"] = of.Name
 	}
 	return settings
-}
-
-// find looks for the job of a version at the manager.
-func (s *submitter) find(ctx context.Context, key string) (job uuid.UUID, ok bool, err error) {
-	if s.jobs == nil {
-		all, err := s.Manager.Jobs(ctx, 0, uuid.Nil)
-		if err != nil {
-			return job, false, err
-		}
-		s.jobs = make(map[string]uuid.UUID)
-		for _, j := range all {
-			if j.Metadata == nil {
-				continue
-			}
-			if key := (*j.Metadata)[metadataKey]; key != "" {
-				s.jobs[key] = j.Id
-			}
-		}
-	}
-	job, ok = s.jobs[key]
-	if !ok {
-		return job, false, nil
-	}
-	found, err := s.Manager.Job(ctx, job)
-	// A version that came back after it was replaced is to be rendered after all.
-	canceled := found.Status == wire.JobStatusCanceled || found.Status == wire.JobStatusCancelRequested
-	if errors.Is(err, client.ErrNotFound) || err == nil && canceled {
-		delete(s.jobs, key)
-		return job, false, nil
-	}
-	return job, err == nil, err
 }
 
 // finish submits the pending job of a drop, unless the manager has it, and lets it take the place of the earlier
@@ -295,7 +303,7 @@ func (s *submitter) finish(ctx context.Context, name string) error {
 		return s.judge(ctx, name, r.Stamp, err)
 	}
 	if err := s.ledger.change(ctx, name, func(root *os.Root, now *record) error {
-		now.Job, now.Ended, now.Pending, now.Refused = id, "", nil, ""
+		now.Job, now.Ended, now.Waits, now.Pending, now.Refused = id, "", false, nil, ""
 		if r.Job != uuid.Nil && r.Job != id {
 			if err := setFramesAside(root, name); err != nil {
 				return err
@@ -319,7 +327,7 @@ var errForgotten = errors.New("the job is not at the manager any more")
 // store submits a job, or finds it at the manager if it was submitted before.
 func (s *submitter) store(ctx context.Context, job wire.SubmittedJob) (uuid.UUID, error) {
 	key := (*job.Metadata)[metadataKey]
-	id, known, err := s.find(ctx, key)
+	id, known, err := s.jobs.find(ctx, key)
 	if err != nil || known {
 		return id, err
 	}
@@ -328,11 +336,9 @@ func (s *submitter) store(ctx context.Context, job wire.SubmittedJob) (uuid.UUID
 	}
 	stored, err := s.Manager.SubmitJob(ctx, job)
 	if err != nil {
-		s.jobs = nil // It may be there all the same.
-		return id, err
+		return id, errors.Join(err, s.jobs.forget(ctx)) // It may be there all the same.
 	}
-	s.jobs[key] = stored.Id
-	return stored.Id, nil
+	return stored.Id, s.jobs.add(ctx, key, stored.Id)
 }
 
 // cancel ends the job of an earlier version. One that cannot be canceled renders to its end, and nobody collects it.
@@ -345,7 +351,7 @@ func (s *submitter) cancel(ctx context.Context, job uuid.UUID, name string) {
 
 // setFramesAside gives the frames of an earlier version another name, so that they do not mix with those to come.
 func setFramesAside(root *os.Root, name string) error {
-	frames := name + framesSuffix
+	frames := beside(name, framesSuffix)
 	if _, err := root.Lstat(frames); errors.Is(err, os.ErrNotExist) {
 		return nil
 	}

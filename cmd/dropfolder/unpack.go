@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"hayloft/checkout/gather"
 )
@@ -30,7 +29,7 @@ func Unpack(ctx context.Context, archive *os.File, name, dir string, limits Limi
 	if err != nil {
 		return "", fmt.Errorf("unpack %s: %w", name, err)
 	}
-	file, err := chooseBlend(tree.Files, name[:len(name)-len(filepath.Ext(name))])
+	file, err := chooseBlend(tree.Files, stemOf(name, zipFile))
 	if err != nil {
 		return "", fmt.Errorf("unpack %s: %w", name, err)
 	}

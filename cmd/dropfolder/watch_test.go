@@ -3,14 +3,17 @@ package dropfolder
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -87,17 +90,20 @@ func watchFolder(t *testing.T, dir, manager string, c *clock) (stop func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return runFolder(t, Config{Dir: dir, Manager: m, Limits: smallUnpacked(), Now: c.Now, After: c.After})
+}
+
+func runFolder(t *testing.T, config Config) (stop func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan error, 1)
-	go func() {
-		ended <- Run(ctx, Config{Dir: dir, Manager: m, Limits: smallUnpacked(), Now: c.Now, After: c.After})
-	}()
+	go func() { ended <- Run(ctx, config) }()
 	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {
 			t.Errorf("the watching ended with %v", err)
 		}
-		m.Close()
+		config.Manager.Close()
 	})
 	t.Cleanup(stop)
 	return stop
@@ -160,6 +166,9 @@ func TestBadDropIsExplainedUntilItIsReplaced(t *testing.T) {
 	archives := badArchives(t)
 	put(t, filepath.Join(dir, "shot.zip"), archives["up and out"].archive)
 	put(t, filepath.Join(dir, "lone.blend"), []byte("no scene"))
+	put(t, filepath.Join(dir, "void.blend"), nil)
+	put(t, filepath.Join(dir, "{jobs}.blend"), []byte("BLENDER"))
+	put(t, filepath.Join(dir, "con.blend"), []byte("a name that Windows cannot have"))
 	put(t, filepath.Join(dir, "old.rar"), []byte("Rar!"))
 	put(t, filepath.Join(dir, "notes.txt"), []byte("not for the farm"))
 	put(t, filepath.Join(dir, "cut.zip"), good[:len(good)-100])
@@ -169,7 +178,9 @@ func TestBadDropIsExplainedUntilItIsReplaced(t *testing.T) {
 	}
 	watchFolder(t, dir, f.url, c)
 	for name, says := range map[string]string{
-		"shot.zip": "unusable path", "lone.blend": "no .blend file", "old.rar": "only zip archives", "cut.zip": "cut short",
+		"shot.zip": "unusable path", "lone.blend": `read "lone.blend": this is no .blend file`,
+		"{jobs}.blend": "has braces, which stand for variables",
+		"void.blend":   "void.blend is empty; copy it here again", "con.blend": "1 of its files cannot be used; ", "old.rar": "only zip archives", "cut.zip": "cut short",
 		"nothing.zip": "it holds no .blend file",
 	} {
 		path := filepath.Join(dir, name+errorSuffix)
@@ -188,6 +199,12 @@ func TestBadDropIsExplainedUntilItIsReplaced(t *testing.T) {
 			t.Errorf("there is an error of %s", name)
 		}
 	}
+
+	// Of what was taken away, nothing is left.
+	if err := os.Remove(filepath.Join(dir, "lone.blend")); err != nil {
+		t.Fatal(err)
+	}
+	c.drive(t, func() bool { return !exists(filepath.Join(dir, "lone.blend"+errorSuffix)) })
 
 	// Whoever removes the explanation wants another try.
 	if err := os.Remove(sentence); err != nil {
@@ -224,6 +241,197 @@ func TestNewVersionTakesThePlaceOfTheOld(t *testing.T) {
 	aside := filepath.Join(dir, "shot.zip.frames.1", "000001.png")
 	if text, err := os.ReadFile(aside); err != nil || string(text) != "older" || exists(frame) {
 		t.Errorf("the earlier frames are not aside: %v", err)
+	}
+}
+
+// TestDropsOfOneStem drops a zip, a folder and a .blend that are called alike, under a name that says something to Blender and to
+// variables, and a name that leaves no room for more behind it.
+func TestDropsOfOneStem(t *testing.T) {
+	t.Parallel()
+	f, dir, c := startFarm(t), t.TempDir(), newClock()
+	project := filepath.Join(scenes(t), "project")
+	plain, err := os.ReadFile(filepath.Join(scenes(t), "plain.blend"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := strings.Repeat("ü", 124) + ".blend"
+	names := []string{"-shot #3.zip", "-shot #3", "-shot #3.blend", long}
+	put(t, filepath.Join(dir, names[0]), zipFolder(t, project))
+	copyFolder(t, project, filepath.Join(dir, names[1]))
+	for _, name := range names[2:] {
+		if err := os.WriteFile(filepath.Join(dir, name), plain, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	watchFolder(t, dir, f.url, c)
+	c.drive(t, func() bool { return len(f.jobsOf(t)) == len(names) })
+	folders := map[string]bool{}
+	for _, name := range names {
+		job := f.jobsOf(t)[name][0]
+		path, _ := (*job.Settings)["render_output_path"].(string)
+		if strings.ContainsAny(strings.TrimSuffix(strings.TrimPrefix(path, "{output}"), "######"), "#{}") || folders[path] {
+			t.Errorf("the frames of %s go to %s", name, path)
+		}
+		folders[path] = true
+	}
+	if err := os.WriteFile(filepath.Join(dir, long), []byte("no scene"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	c.drive(t, func() bool { return exists(filepath.Join(dir, beside(long, errorSuffix))) })
+}
+
+// TestTakenAwayWhileItIsRead takes a drop away at each request that is made because of it.
+func TestTakenAwayWhileItIsRead(t *testing.T) {
+	t.Parallel()
+	f := startFarm(t)
+	for n := range 4 {
+		dir, c := t.TempDir(), newClock()
+		copyFolder(t, filepath.Join(scenes(t), "project"), filepath.Join(dir, "shot"))
+		between, address := newCutter(t, f.url)
+		gone := make(chan struct{})
+		between.cut = func(_ *http.Request, count int) bool { return count == n }
+		between.then = func() {
+			if err := os.RemoveAll(filepath.Join(dir, "shot")); err != nil {
+				t.Error(err)
+			}
+			close(gone)
+		}
+		stop := watchFolder(t, dir, address, c)
+		looks := 0
+		c.drive(t, func() bool {
+			select {
+			case <-gone:
+				looks++
+			default:
+			}
+			return looks > 5
+		})
+		stop()
+		if got := filesIn(t, dir); len(got) > 0 {
+			t.Errorf("taken away at request %d: there is left %q", n, got)
+		}
+	}
+	if jobs := f.jobsOf(t); len(jobs) > 0 {
+		t.Errorf("there are jobs: %v", jobs)
+	}
+}
+
+// TestHindranceIsExplainedUntilItIsGone has no folder to unpack in for a while.
+func TestHindranceIsExplainedUntilItIsGone(t *testing.T) {
+	t.Parallel()
+	f, dir, c := startFarm(t), t.TempDir(), newClock()
+	spool := filepath.Join(t.TempDir(), "spool")
+	m, err := client.New(f.url, "dropfolder-test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	runFolder(t, Config{Dir: dir, Manager: m, Spool: spool, Now: c.Now, After: c.After})
+	sentence := filepath.Join(dir, "shot.zip"+errorSuffix)
+	c.drive(t, func() bool { return exists(spool) })
+	if err := os.Remove(spool); err != nil {
+		t.Fatal(err)
+	}
+	put(t, filepath.Join(dir, "shot.zip"), zipFolder(t, filepath.Join(scenes(t), "project")))
+	c.drive(t, func() bool { return exists(sentence) })
+	if text, err := os.ReadFile(sentence); err != nil || !strings.HasPrefix(string(text), "shot.zip is not rendered yet: ") ||
+		!strings.Contains(string(text), "it is tried again by itself") {
+		t.Errorf("the explanation is %q, %v", text, err)
+	}
+	if err := os.Mkdir(spool, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	c.drive(t, func() bool { return len(f.jobsOf(t)["shot.zip"]) == 1 && !exists(sentence) })
+}
+
+// TestLargeDropsLetSmallOnesPass hands errands to places; the end of the context ends them at once.
+func TestLargeDropsLetSmallOnesPass(t *testing.T) {
+	m, err := client.New("http://127.0.0.1:9", "dropfolder-test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	c, err := Config{Dir: t.TempDir(), Manager: m}.withDefaults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := openLedger(c.Dir, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	w := newWatch(c, l, newCollector(c, l))
+	of := func(name string, bytes int64) errand {
+		return errand{drop: drop{name: name, kind: zipFile, bytes: bytes}}
+	}
+	w.ready = []errand{of("large", largeDrop+1), of("huge", 50<<30), of("small", 1), of("tiny", 1)}
+	for _, step := range []struct{ busy, ready string }{{"large small", "huge tiny"}, {"large tiny", "huge"}, {"large", "huge"}, {"huge", ""}} {
+		w.start(ctx)
+		busy := slices.Sorted(maps.Keys(w.busy))
+		var ready []string
+		for _, e := range w.ready {
+			ready = append(ready, e.name)
+		}
+		if got := strings.Join(busy, " "); got != step.busy || strings.Join(ready, " ") != step.ready {
+			t.Fatalf("busy with %s, waiting %q; want %s, %s", got, ready, step.busy, step.ready)
+		}
+		w.working.Wait()
+		for len(w.ended) > 0 {
+			<-w.ended
+		}
+		w.settle(result{name: busy[len(busy)-1]})
+	}
+}
+
+// TestPatienceGrows tries a drop again after ever longer times, up to a bound, and at once when it is another one.
+func TestPatienceGrows(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	c, err := Config{Dir: t.TempDir(), Manager: new(client.Client), Now: func() time.Time { return now }}.withDefaults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := openLedger(c.Dir, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWatch(c, l, newCollector(c, l))
+	before := time.Duration(0)
+	for try := range 50 {
+		if w.settle(result{"shot.zip", errors.New("the disk is full")}) {
+			t.Fatal("it is looked at again at once")
+		}
+		patience := w.failed["shot.zip"].notBefore.Sub(now)
+		if try == 0 && patience != c.Rescan || patience < before || patience > mostPatience || patience == before && patience < mostPatience {
+			t.Fatalf("after try %d it waits for %v, before that %v", try, patience, before)
+		}
+		if before = patience; !w.off("shot.zip") {
+			t.Fatal("it is tried before its time")
+		}
+		now = now.Add(patience)
+		if w.off("shot.zip") {
+			t.Fatal("it is not tried when it is time")
+		}
+	}
+	if !w.settle(result{"shot.zip", errChanged}) || w.off("shot.zip") {
+		t.Error("its newer version has to wait")
+	}
+}
+
+// TestDeafFolderIsLookedAt watches where the system reports no changes, as when its limit of watched folders is reached.
+func TestDeafFolderIsLookedAt(t *testing.T) {
+	c, err := Config{Dir: t.TempDir(), Manager: new(client.Client)}.withDefaults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, filepath.Join(c.Dir, "shot.zip"), []byte("x"))
+	l, err := openLedger(c.Dir, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWatch(c, l, newCollector(c, l))
+	w.add = func(string) error { return syscall.ENOSPC }
+	if waiting, err := w.look(t.Context()); !waiting || !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("a drop is waited for: %v; %v", waiting, err)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"hayloft/cas"
+	"hayloft/cas/chunk"
 	"hayloft/cas/disk"
 	"hayloft/cas/pack"
 	"hayloft/cas/transfer"
@@ -183,7 +184,23 @@ func (u *uploading) offer(f gather.Found) error {
 	}
 	s := source(f)
 	s.Known = u.to.Folder != nil && f.Blob.Size > disk.FrameSize
+	if base := s.Base.Blob(); base != (cas.Blob{}) && !u.has(base.Digest)[0] {
+		s.Base = u.base(f)
+	}
 	return u.sender.Offer(s)
+}
+
+// base is the recipe of an earlier version of a file that the store may have, where the last one that was read was only
+// looked at; of no use if the index does not know one.
+func (u *uploading) base(f gather.Found) chunk.Recipe {
+	if u.options.Index == nil {
+		return f.Base
+	}
+	base, ok, err := u.options.Index.Base(u.ctx, f.File.Source)
+	if err != nil || !ok || base.Blob() == f.Blob {
+		return f.Base
+	}
+	return base
 }
 
 func source(f gather.Found) transfer.Source {
@@ -208,6 +225,7 @@ func (u *uploading) doubtful(files []gather.Found) []transfer.Source {
 			if recipe, ok, err := u.options.Index.Recipe(u.ctx, f.File.Source); err == nil && ok && recipe.Blob() == f.Blob {
 				s.Recipe = recipe
 			}
+			s.Base = u.base(f)
 		}
 		sources = append(sources, s)
 	}

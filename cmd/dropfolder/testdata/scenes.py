@@ -70,6 +70,27 @@ def single(scene):
     scene.render.image_settings.file_format = "JPEG"
 
 
+def in_format(name):
+    def change(scene):
+        scene.frame_end = 1
+        scene.render.resolution_x = scene.render.resolution_y = 64  # JPEG 2000 needs that much.
+        scene.render.engine = "BLENDER_WORKBENCH"
+        scene.render.image_settings.file_format = name
+
+    return change
+
+
+def codestream(scene):
+    in_format("JPEG2000")(scene)
+    scene.render.image_settings.jpeg2k_codec = "J2K"
+
+
+def stereo(scene):
+    in_format("PNG")(scene)
+    scene.render.use_multiview = True
+    scene.render.image_settings.views_format = "INDIVIDUAL"
+
+
 def blind(scene):
     bpy.data.objects.remove(bpy.data.objects["Camera"])
     scene.frame_end = 1
@@ -82,3 +103,7 @@ save("odd.blend", odd)
 save("video.blend", video)
 save("single.blend", single)
 save("blind.blend", blind)
+save("stereo.blend", stereo)
+save("formats/codestream.blend", codestream)
+for file_format in ("TARGA", "JPEG2000", "HDR", "CINEON", "WEBP"):
+    save("formats/" + file_format + ".blend", in_format(file_format))
