@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	noise = 32 << 20 // bytes of the shot that have to travel
-	rate  = "2MB"    // a second, so that there is something to see
+	noise = 20 << 20 // bytes of the shot that have to travel
+	rate  = "1MB"    // a second, so that there is something to see
 )
 
 // TestOnScreen drives the panels in a Blender with a window on a display of its own. With HAYLOFT_PICTURES, a folder, the

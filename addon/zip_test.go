@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -91,6 +92,22 @@ func TestZipTellsItsVersion(t *testing.T) {
 		}
 		if line := "\nversion = " + want[1] + "\n"; !strings.Contains(texts["hayloft/blender_manifest.toml"], line) {
 			t.Errorf("version %q: the manifest lacks %s", version, line)
+		}
+	}
+}
+
+// TestManifestKeepsBlendersLimits holds the texts to what Blender's own `extension validate` demands: 64 characters at most,
+// and no punctuation at their ends.
+func TestManifestKeepsBlendersLimits(t *testing.T) {
+	manifest := unpack(t, pack(t, "1.2.3"))["hayloft/blender_manifest.toml"]
+	for _, key := range []string{"tagline", "network", "files"} {
+		found := regexp.MustCompile(`(?m)^` + key + ` = "(.*)"$`).FindStringSubmatch(manifest)
+		if found == nil {
+			t.Errorf("the manifest lacks %s", key)
+			continue
+		}
+		if text := found[1]; text == "" || len(text) > 64 || strings.ContainsAny(text[len(text)-1:], ".,:;!?") {
+			t.Errorf("%s has %d characters, or ends in punctuation: %q", key, len(text), text)
 		}
 	}
 }

@@ -10,6 +10,10 @@ import uuid
 
 import bpy
 
+from . import mainloop
+
+_AFTER_NOTICES = 0.1  # seconds in which Blender has surely told itself that a file was saved
+
 
 class CopyError(Exception):
     """There is no copy; the text says why and what to do."""
@@ -22,6 +26,8 @@ def none():
 
 def make():
     """Return {copy, made_copy, made_folder, blend}: a file that holds what is open now, with the same relative paths.
+
+    Where nothing was changed the copy is still to be made of the file on disk, by `fill`, and there is copy_from.
 
     It lies beside the original, so that paths keep their meaning; where that folder cannot be written to, or there is no
     original, it lies in a folder of its own and Blender writes the paths anew. A file that was not changed is copied
@@ -41,12 +47,46 @@ def make():
     copy = os.path.join(folder, f"{stem}.hayloft-{uuid.uuid4().hex[:8]}.blend")
     try:
         if is_on_disk() and not own_folder:
-            shutil.copyfile(original, copy)
+            return dict(_about(original, copy, True, False), copy_from=original)
         else:
-            bpy.ops.wm.save_as_mainfile(filepath=copy, copy=True, check_existing=False, relative_remap=True)
+            _save_copy(copy)
     except (OSError, RuntimeError) as error:
         raise CopyError(f"the copy of the scene could not be written to {copy}: {error}") from None
     return _about(original, copy, True, own_folder)
+
+
+def _save_copy(copy):
+    """Have Blender write a copy. Once that is done it takes the open file for saved, although only the copy is, and would
+    let the artist leave without a warning: so what was modified is marked so again."""
+    modified, was_saved = bpy.data.is_dirty, _when_saved()
+    bpy.ops.wm.save_as_mainfile(filepath=copy, copy=True, check_existing=False, relative_remap=True)
+
+    def mark():
+        if not bpy.data.is_dirty and _when_saved() == was_saved:
+            bpy.ops.ed.undo_push(message="Copy for the Farm")
+
+    if modified:
+        mainloop.after(_AFTER_NOTICES, mark)
+
+
+def _when_saved():
+    try:
+        return bpy.data.filepath, os.stat(bpy.data.filepath).st_mtime_ns
+    except OSError:
+        return bpy.data.filepath, 0
+
+
+def fill(about):
+    """Make the copy that is still to be made; return about without that note. For threads, since files may be large."""
+    about = dict(about)
+    original = about.pop("copy_from", "")
+    if original:
+        try:
+            # Blender saves beside the file and renames, so that what is being read stays whole whatever the artist does.
+            shutil.copyfile(original, about["copy"])
+        except OSError as error:
+            raise CopyError(f"the copy of the scene could not be written to {about['copy']}: {error}") from None
+    return about
 
 
 def as_it_is():
@@ -60,6 +100,14 @@ def is_on_disk():
     """Whether the file on disk holds what is open. Scripts change data without Blender's noticing, so in the
     background the answer is always no."""
     return bool(bpy.data.filepath) and not (bpy.app.background or bpy.data.is_dirty) and os.path.isfile(bpy.data.filepath)
+
+
+def unsaved_images():
+    """Say which images hold changes that are in no file, so that no copy has them; empty if none does."""
+    names = sorted(one.name for one in bpy.data.images if one.is_dirty and one.source != "VIEWER" and not one.packed_file)
+    if not names:
+        return ""
+    return f"save or pack {', '.join(names[:3])}{' and others' if len(names) > 3 else ''}: changes of images that are not saved are not sent"
 
 
 def _about(original, copy, made_copy, made_folder):

@@ -7,6 +7,7 @@ Every call blocks for at most its timeout a read and belongs in a thread. Answer
 API has none, and one would carry the token to another host. Knows no Blender.
 """
 
+import http.client
 import json
 import urllib.error
 import urllib.request
@@ -17,6 +18,7 @@ from . import address
 TIMEOUT = 10  # seconds without a byte
 MOST_JSON = 16 << 20  # bytes
 MOST_IMAGE = 32 << 20
+MOST_JOBS = 200  # among which those of a file are looked for
 
 
 class FarmError(Exception):
@@ -44,13 +46,18 @@ class Farm:
         self._token = token
         self._timeout = timeout
         handlers = [_NoRedirects()]
-        if address.is_loopback(base):
+        self._proxy = "" if address.is_loopback(base) else _proxy_of(base)
+        if not self._proxy:
             handlers.append(urllib.request.ProxyHandler({}))
         self._opener = urllib.request.build_opener(*handlers)
 
     def job_types(self):
         """Return the manager's job types as the API writes them."""
         return _member(self._json("/api/v3/jobs/types"), "job_types", list)
+
+    def newest_jobs(self):
+        """Return the manager's newest jobs, newest first."""
+        return _member(self._json(f"/api/v3/jobs?limit={MOST_JOBS}"), "jobs", list)
 
     def job(self, job):
         return self._json("/api/v3/jobs/" + quote(job, safe=""))
@@ -86,11 +93,12 @@ class Farm:
             return self._opener.open(request, timeout=self._timeout)
         except urllib.error.HTTPError as error:
             with error:
-                raise _refusal(error, path) from None
-        except (urllib.error.URLError, OSError, ValueError) as error:
+                raise self._refusal(error, path) from None
+        except (OSError, ValueError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", error)
+            reason = getattr(reason, "strerror", None) or reason or type(error).__name__
             raise Unreachable(
-                f"the manager at {self.base} cannot be reached ({reason}); is it running, and is this its address?"
+                f"the manager at {self.base} cannot be reached{self._by_proxy()} ({reason}); is it running, and is this its address?"
             ) from None
 
     def _json(self, path):
@@ -99,21 +107,33 @@ class Farm:
                 if response.status == 204:
                     return None
                 return json.loads(_bounded(response, MOST_JSON))
-        except OSError as error:
-            raise Unreachable(f"the manager at {self.base} stopped answering: {error}") from None
+        except (OSError, http.client.HTTPException) as error:
+            raise Unreachable(f"the manager at {self.base} stopped answering: {error or type(error).__name__}") from None
         except ValueError:
             raise FarmError(f"what answers at {self.base} is no Hayloft manager; check the address") from None
 
+    def _by_proxy(self):
+        return f" through the proxy {self._proxy}" if self._proxy else ""
 
-def _refusal(error, path):
-    try:
-        said = json.loads(error.read(64 << 10)).get("message", "")
-    except (ValueError, AttributeError, OSError):
-        said = ""
-    if error.code in (401, 403):
-        return FarmError(f"the manager wants a sign-in token; set it in the add-on's preferences ({said or error.code})")
-    kind = NotFound if error.code == 404 else FarmError
-    return kind(f"the manager refused {path}: {error.code} {said or error.reason}")
+    def _refusal(self, error, path):
+        try:
+            said = json.loads(error.read(64 << 10)).get("message", "")
+        except (ValueError, AttributeError, OSError, http.client.HTTPException):
+            said = ""
+        if error.code in (407, 502, 504) and self._proxy and not said:
+            return FarmError(f"the manager at {self.base} cannot be reached{self._by_proxy()}: {error.code} {error.reason}")
+        if error.code in (401, 403):
+            return FarmError(f"the manager wants a sign-in token; set it in the add-on's preferences ({said or error.code})")
+        kind = NotFound if error.code == 404 else FarmError
+        return kind(f"the manager refused {path}: {error.code} {said or error.reason}")
+
+
+def _proxy_of(base):
+    """Return the proxy that this computer's settings name for an address, without a password; empty if there is none."""
+    parts = urlsplit(base)
+    if urllib.request.proxy_bypass(parts.netloc):
+        return ""
+    return urllib.request.getproxies().get(parts.scheme, "").rpartition("@")[2]
 
 
 def _bounded(response, most):

@@ -4,11 +4,13 @@
 """Job types as the manager describes them, turned into what widgets and command lines need. Knows no Blender."""
 
 import hashlib
+import json
 import math
 import re
 from typing import Any, NamedTuple, Optional, Tuple
 
 KINDS = ("string", "int32", "float", "bool")
+NUMBER_SUBTYPES = ("PIXEL", "UNSIGNED", "PERCENTAGE", "FACTOR", "ANGLE", "TIME", "DISTANCE")
 SUBTYPES = {
     "file_path": "FILE_PATH",
     "hashed_file_path": "FILE_PATH",
@@ -19,6 +21,7 @@ BLENDFILE = "blendfile"  # the program sets it: it knows where the farm puts the
 _LOW, _HIGH = -(2**31), 2**31 - 1
 _NUMERIC_OPTIONS = ("min", "max", "soft_min", "soft_max", "step", "precision")
 _MOST_IDENTIFIER = 60  # Blender allows 63 bytes
+_KIND_NAMES = {"string": "text", "int32": "whole number", "float": "number", "bool": "true or false"}
 _EMPTY = {"string": "", "int32": 0, "float": 0.0, "bool": False}
 
 
@@ -122,15 +125,15 @@ def parse_setting(value) -> Optional[Setting]:
     link = value.get("evalInfo") or {}
     expression = _text(value.get("eval"))
     choices = tuple(c for c in value.get("choices") or () if isinstance(c, str)) if kind == "string" else ()
-    default = value.get("default")
+    default, propargs = value.get("default"), value.get("propargs") or {}
     return Setting(
         key=key,
         kind=kind,
         label=_text(value.get("label")) or key.replace("_", " ").title(),
-        description=_text(value.get("description")),
-        subtype=SUBTYPES.get(value.get("subtype"), "NONE") if kind == "string" else "NONE",
+        description=_text(value.get("description")) or _text(propargs.get("description")),
+        subtype=_subtype(kind, value.get("subtype"), propargs.get("subtype")),
         choices=choices,
-        options=_options(kind, value.get("propargs") or {}),
+        options=_options(kind, propargs),
         default=None if default is None else convert(kind, default),
         eval=expression,
         link=(_text(link.get("description")) or "Automatic") if expression and link.get("showLinkButton") else "",
@@ -138,6 +141,13 @@ def parse_setting(value) -> Optional[Setting]:
         required=value.get("required") is True,
         editable=value.get("editable") is not False,
     )
+
+
+def _subtype(kind, named, wished):
+    """Return Blender's subtype: of texts the contract's, of numbers the one that the widget is to have."""
+    if kind == "string":
+        return SUBTYPES.get(named, "NONE")
+    return wished if kind in ("int32", "float") and wished in NUMBER_SUBTYPES else "NONE"
 
 
 def _options(kind, propargs):
@@ -179,6 +189,19 @@ def convert(kind, value):
         return number if kind == "float" else min(max(int(value), _LOW), _HIGH)
     except (TypeError, ValueError, OverflowError):
         raise ValueError(f"{value!r} is no {'number' if kind == 'float' else 'whole number'}") from None
+
+
+def exact(setting, value):
+    """Take the value that a script gave for a setting, with nothing guessed or rounded. ValueError says what is wrong."""
+    kinds = {"bool": bool, "int32": int, "float": (int, float), "string": (str, int, float)}
+    if isinstance(value, bool) != (setting.kind == "bool") or not isinstance(value, kinds[setting.kind]):
+        raise ValueError(f"{json.dumps(value)} is no {_KIND_NAMES[setting.kind]}")
+    if setting.kind == "int32" and not _LOW <= value <= _HIGH:
+        raise ValueError(f"{value} is no whole number of 32 bits")
+    value = convert(setting.kind, value)
+    if setting.choices and value not in setting.choices:
+        raise ValueError(f"{value!r} is none of {', '.join(map(repr, setting.choices))}")
+    return value
 
 
 def empty(setting):

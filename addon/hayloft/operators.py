@@ -33,26 +33,28 @@ from .values import SettingError
 
 EXPECTED = (FarmError, ProgramError, SettingError, copying.CopyError, plan.PlanError, ValueError, OSError)
 
-_planning = None
-_planned = {}  # the copy that is being planned, if one was made
+_plannings = {}  # the copy that was made for each plan that is being made
 
 
 @atexit.register
 def _leave():
     """Leave nothing behind where Blender ends while it plans."""
-    if _planning:
-        _planning.stop()
-    runs.remove_copy(_planned)
+    for planning, about in list(_plannings.items()):
+        planning.stop()
+        runs.remove_copy(about)
 
 
-def _waiting(text):
-    session.now.busy, session.now.problem = text, ""
+def _wait_for(text):
+    waiting = session.now.wait_for(text)
     mainloop.redraw()
+    return waiting
 
 
-def _settled(error):
+def _settled(waiting, error):
     """Note that what was waited for is there; say what went wrong. What nobody expects is raised, to be seen."""
-    session.now.busy = ""
+    if waiting.stopped:
+        return False
+    session.now.waiting = None
     if error is None:
         return True
     session.now.fail(error)
@@ -67,6 +69,10 @@ class HAYLOFT_OT_refresh(bpy.types.Operator):
     bl_idname = "hayloft.refresh"
     bl_label = "Refresh"
 
+    @classmethod
+    def poll(cls, context):
+        return not session.now.busy
+
     def execute(self, context):
         try:
             choice = preferences.current()
@@ -76,14 +82,15 @@ class HAYLOFT_OT_refresh(bpy.types.Operator):
         except EXPECTED as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        _waiting(f"Asking {choice.manager}")
-        mainloop.start(lambda: prepare.job_types(choice), self._done)
-        joblist.refresh()
+        waiting, done = _wait_for(f"Asking {choice.manager}"), self._done
+        session.now.looked = (choice.manager, session.blend())
+        mainloop.start(lambda: prepare.job_types(choice), lambda *result: done(waiting, *result))
+        joblist.refresh(listing=True)
         return {"FINISHED"}
 
     @staticmethod
-    def _done(types, error):
-        if _settled(error):
+    def _done(waiting, types, error):
+        if _settled(waiting, error):
             submission.take_types(types)
 
 
@@ -93,16 +100,23 @@ class HAYLOFT_OT_find_manager(bpy.types.Operator):
     bl_idname = "hayloft.find_manager"
     bl_label = "Find the Manager"
 
+    @classmethod
+    def poll(cls, context):
+        return not session.now.busy
+
     def execute(self, context):
-        _waiting("Looking for a manager in this network")
-        mainloop.start(prepare.find_manager, self._done)
+        waiting, done = _wait_for("Looking for a manager in this network"), self._done
+        mainloop.start(prepare.find_manager, lambda *result: done(waiting, *result))
         return {"FINISHED"}
 
     @staticmethod
-    def _done(base, error):
+    def _done(waiting, base, error):
         stored = preferences.stored_preferences()
-        if _settled(error) and stored:
+        if _settled(waiting, error) and stored:
             stored.manager = base
+            # Blender notes by itself only what is changed by hand.
+            bpy.context.preferences.is_dirty = True
+            joblist.look()
 
 
 class HAYLOFT_OT_plan(bpy.types.Operator):
@@ -124,10 +138,12 @@ class HAYLOFT_OT_plan(bpy.types.Operator):
         except EXPECTED as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        _waiting("Planning")
+        waiting = _wait_for("Getting ready to plan")
         # Blender forgets the operator once it has returned, so that nothing later may name it.
         prepared = self._prepared
-        mainloop.start(lambda: prepare.prepare(choice, folders.cache()), lambda *result: prepared(choice, *result))
+        mainloop.start(
+            lambda: prepare.prepare(choice, folders.cache(), _fetching(waiting)), lambda *result: prepared(waiting, choice, *result)
+        )
         return {"FINISHED"}
 
     @staticmethod
@@ -142,9 +158,8 @@ class HAYLOFT_OT_plan(bpy.types.Operator):
             runs.remove_copy(about)
 
     @staticmethod
-    def _prepared(choice, prepared, error):
-        global _planning, _planned
-        if not _settled(error):
+    def _prepared(waiting, choice, prepared, error):
+        if not _settled(waiting, error):
             return
         submission.take_types(prepared.types)
         about = {}
@@ -155,15 +170,18 @@ class HAYLOFT_OT_plan(bpy.types.Operator):
             runs.remove_copy(about)
             session.now.fail(problem)
             return
-        _waiting("Planning: reading the scene and asking what the farm lacks")
-        _planning, _planned = prepare.Planning(wanted, os.environ), about
+        waiting = _wait_for("Planning: reading the scene and asking what the farm lacks")
+        planning = prepare.Planning(wanted, os.environ)
+        _plannings[planning] = about
+        waiting.on_stop(planning.stop)
 
         def done(found, error):
+            del _plannings[planning]
             runs.remove_copy(about)
-            if _settled(error):
+            if _settled(waiting, error):
                 show_plan(found, about["copy"])
 
-        mainloop.start(_planning.run, done)
+        mainloop.start(planning.run, done)
 
 
 def copy_to_plan(context):
@@ -174,8 +192,9 @@ def copy_to_plan(context):
 
 
 def show_plan(found, sent):
-    session.now.plan, session.now.planned = found, sent
-    properties.show_missing(found.missing, lambda one: plan.library_of(one, sent))
+    unsaved = copying.unsaved_images()
+    session.now.plan = found._replace(warnings=(unsaved, *found.warnings)) if unsaved else found
+    properties.show_missing(found.missing, sent)
 
 
 class HAYLOFT_OT_submit(bpy.types.Operator):
@@ -192,6 +211,7 @@ class HAYLOFT_OT_submit(bpy.types.Operator):
     priority: IntProperty(name="Priority", description="-1: the scene's", default=-1, min=-1, max=100, options={"SKIP_SAVE"})
     paused: BoolProperty(name="Paused", options={"SKIP_SAVE"})
     allow_missing: BoolProperty(name="Allow Missing Files", options={"SKIP_SAVE"})
+    project: StringProperty(name="Project", description="Empty: the scene's, or the folder of the file", options={"SKIP_SAVE"})
 
     @classmethod
     def poll(cls, context):
@@ -199,7 +219,7 @@ class HAYLOFT_OT_submit(bpy.types.Operator):
 
     def execute(self, context):
         wish = submission.Wish(
-            self.job_type, self.job_name, self.settings, self.priority, self.paused, self.allow_missing
+            self.job_type, self.job_name, self.settings, self.priority, self.paused, self.allow_missing, self.project
         )
         try:
             choice = preferences.current()
@@ -208,14 +228,14 @@ class HAYLOFT_OT_submit(bpy.types.Operator):
         except EXPECTED as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        _waiting("Getting ready")
-        prepared = self._prepared
+        waiting, prepared = _wait_for("Getting ready to submit"), self._prepared
         mainloop.start(
-            lambda: prepare.prepare(choice, folders.cache(), _show_fetching), lambda *result: prepared(choice, wish, *result)
+            lambda: prepare.prepare(choice, folders.cache(), _fetching(waiting)), lambda *result: prepared(waiting, choice, wish, *result)
         )
         return {"FINISHED"}
 
     def _in_background(self, context, choice, wish):
+        context.window_manager.hayloft.job_id = ""
         run = submission.submit_and_wait(context, choice, wish)
         if not run.job:
             # Raised as RuntimeError where a script called.
@@ -226,23 +246,43 @@ class HAYLOFT_OT_submit(bpy.types.Operator):
         return {"FINISHED"}
 
     @staticmethod
-    def _prepared(choice, wish, prepared, error):
-        if not _settled(error):
+    def _prepared(waiting, choice, wish, prepared, error):
+        if not _settled(waiting, error):
             return
         before = {t.name: t.etag for t in session.now.types}
         submission.take_types(prepared.types)
+        waiting = _wait_for("Copying the scene")
         try:
             job_type = submission.chosen_type(bpy.context.scene, wish.job_type)
             if before.get(job_type.name, job_type.etag) != job_type.etag:
                 raise SettingError(f"the job type {job_type.label} has changed: look at its settings and submit again")
-            joblist.watch(submission.start(bpy.context, choice, prepared, wish))
+            begin = submission.begin(bpy.context, choice, prepared, wish, lambda: waiting.stopped)
         except EXPECTED as problem:
             session.now.fail(problem)
+            return
+
+        def begun(run, error):
+            if run:
+                session.now.runs.append(run)
+                joblist.watch(run)
+                if waiting.stopped:
+                    run.cancel()
+                session.now.problem = copying.unsaved_images()
+            _settled(waiting, error)
+
+        mainloop.start(begin, begun)
 
 
-def _show_fetching(done, total):
-    session.now.busy = f"Fetching the hayloft program: {done * 100 // total} %"
-    mainloop.changed()
+def _fetching(waiting):
+    """Return what shows how far the program is fetched, and ends that where it was stopped."""
+
+    def report(done, total):
+        if waiting.stopped:
+            raise ProgramError("fetching the hayloft program was cancelled")
+        waiting.text = f"Fetching the hayloft program from the manager, once: {done * 100 // total} %"
+        mainloop.changed()
+
+    return report
 
 
 class HAYLOFT_OT_cancel(bpy.types.Operator):
@@ -252,13 +292,16 @@ class HAYLOFT_OT_cancel(bpy.types.Operator):
     bl_label = "Cancel"
 
     def execute(self, context):
-        run = session.now.active(session.blend())
+        now = session.now
+        run = now.active(session.blend())
         if run:
             run.cancel()
-        elif _planning and session.now.busy:
-            _planning.stop()
+        elif now.waiting:
+            now.waiting.stop()
+            now.waiting = None
         else:
             return {"CANCELLED"}
+        mainloop.redraw()
         return {"FINISHED"}
 
 
@@ -271,13 +314,40 @@ class HAYLOFT_OT_select_missing(bpy.types.Operator):
 
     datablock: StringProperty()
     library: StringProperty()
+    path: StringProperty()
 
     def execute(self, context):
         found = selecting.find(self.datablock, self.library)
         if found is None:
-            self.report({"WARNING"}, f"{self.datablock[2:]} is not in this file any more")
+            self.report({"WARNING"}, f"{self.datablock[2:] or 'what names the file'} is not in this file any more")
             return {"CANCELLED"}
-        self.report({"INFO"}, selecting.select(context, found))
+        self.report({"INFO"}, selecting.select(context, found, self.path))
+        return {"FINISHED"}
+
+
+class HAYLOFT_OT_add_map(bpy.types.Operator):
+    """Add a path of other machines, and say what it means on this one"""
+
+    bl_idname = "hayloft.add_map"
+    bl_label = "Add a Path"
+
+    def execute(self, context):
+        preferences.stored_preferences().maps.add()
+        context.preferences.is_dirty = True
+        return {"FINISHED"}
+
+
+class HAYLOFT_OT_remove_map(bpy.types.Operator):
+    """Forget this path"""
+
+    bl_idname = "hayloft.remove_map"
+    bl_label = "Remove the Path"
+
+    index: IntProperty()
+
+    def execute(self, context):
+        preferences.stored_preferences().maps.remove(self.index)
+        context.preferences.is_dirty = True
         return {"FINISHED"}
 
 
@@ -331,6 +401,8 @@ classes = (
     HAYLOFT_OT_submit,
     HAYLOFT_OT_cancel,
     HAYLOFT_OT_select_missing,
+    HAYLOFT_OT_add_map,
+    HAYLOFT_OT_remove_map,
     HAYLOFT_OT_compute,
     HAYLOFT_OT_open_page,
 )

@@ -3,13 +3,25 @@
 
 """The panels in the Output properties."""
 
+import time
+
 import bpy
 
 from . import images, joblist, preferences, scenevalues, session, submission
 from .session import draw_text
 from .values import SettingError
+from .wording import count_text
 
 _IMAGE_SCALE = 7
+_LABELS = 0.4  # share of the width that Blender gives to names
+_STATUS_ICONS = {
+    "active": "PLAY",
+    "canceled": "CANCEL",
+    "completed": "CHECKMARK",
+    "failed": "ERROR",
+    "paused": "PAUSE",
+    "queued": "SORTTIME",
+}
 
 
 class _Output:
@@ -24,9 +36,14 @@ class HAYLOFT_PT_farm(_Output, bpy.types.Panel):
 
     def draw(self, context):
         layout, now = self.layout, session.now
+        joblist.look()
         self._draw_address(layout)
         if now.types:
             draw_settings(layout, context)
+        elif not now.busy:
+            column = layout.column(align=True)
+            column.operator("hayloft.find_manager", icon="VIEWZOOM")
+            column.operator("preferences.addon_show", text="Preferences", icon="PREFERENCES").module = __package__
         now.draw_message(layout, context)
         run = now.active(session.blend())
         if run:
@@ -34,10 +51,11 @@ class HAYLOFT_PT_farm(_Output, bpy.types.Panel):
             return
         row = layout.row(align=True)
         row.scale_y = 1.4
+        if now.busy:
+            row.operator("hayloft.cancel", icon="X")
+            return
         row.operator("hayloft.plan", icon="VIEWZOOM")
         row.operator("hayloft.submit", icon="RENDER_ANIMATION")
-        if now.busy:
-            row.operator("hayloft.cancel", text="", icon="X")
 
     @staticmethod
     def _draw_address(layout):
@@ -67,7 +85,7 @@ def draw_settings(layout, context):
     column.separator()
     for setting in job_type.settings:
         if setting.shown and setting.key != "blendfile":
-            draw_setting(column, group, setting, values)
+            draw_setting(column, context, group, setting, values)
     column.separator()
     column.prop(own, "project")
     flags = column.column(heading="Options")
@@ -75,25 +93,44 @@ def draw_settings(layout, context):
     flags.prop(own, "allow_missing")
 
 
-def draw_setting(layout, group, setting, values):
-    """Draw one setting: its widget, or the value that its expression gives."""
-    row = layout.row(align=True)
+def draw_setting(layout, context, group, setting, values):
+    """Draw one setting: its widget, or the value that its expression gives; beside it the button that decides between them."""
     linked = bool(setting.link) and getattr(group, setting.link_identifier)
-    if setting.editable and not linked:
+    typed = setting.editable and not linked
+    missing = setting.required and not setting.eval and getattr(group, setting.identifier) == ""
+    if typed and not setting.eval:
+        row = layout.row()
+        row.alert = missing
         row.prop(group, setting.identifier)
-        if setting.eval and not setting.link:
-            row.operator("hayloft.compute", text="", icon="DRIVER").key = setting.key
+        return
+    split = layout.split(factor=_LABELS)
+    name = split.row()
+    name.alignment = "RIGHT"
+    name.label(text=setting.label)
+    row = split.row(align=True)
+    row.use_property_split = False
+    problem = ""
+    if typed:
+        row.prop(group, setting.identifier, text="")
     else:
-        split = row.split(factor=0.4)
-        name = split.row()
-        name.alignment = "RIGHT"
-        name.label(text=setting.label)
         try:
-            split.label(text=str(values[setting.key]))
+            row.label(text=value_text(values[setting.key]))
         except SettingError as error:
-            split.label(text=str(error), icon="ERROR")
+            problem = str(error)
+            row.label(text="", icon="ERROR")
     if setting.link:
         row.prop(group, setting.link_identifier, text="", icon="LINKED" if linked else "UNLINKED")
+    elif typed:
+        row.operator("hayloft.compute", text="", icon="DRIVER").key = setting.key
+    if problem:
+        draw_text(layout, context, problem)
+
+
+def value_text(value):
+    """Write a value that is worked out as its widget would."""
+    if isinstance(value, bool):
+        return "Yes" if value else "No"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def draw_run(layout, context, run):
@@ -125,7 +162,7 @@ class HAYLOFT_UL_missing(bpy.types.UIList):
         name = item.datablock[2:] or "the scene"
         row.label(text=f"{name}: {item.path}", icon="ERROR" if item.required else "INFO")
         chosen = row.operator("hayloft.select_missing", text="", icon="RESTRICT_SELECT_OFF")
-        chosen.datablock, chosen.library = item.datablock, item.library
+        chosen.datablock, chosen.library, chosen.path = item.datablock, item.library, item.name
 
 
 class HAYLOFT_PT_plan(_Output, bpy.types.Panel):
@@ -135,10 +172,18 @@ class HAYLOFT_PT_plan(_Output, bpy.types.Panel):
 
     @classmethod
     def poll(cls, context):
-        return session.now.plan is not None
+        return session.now.plan is not None or len(context.window_manager.hayloft.missing) > 0
 
     def draw(self, context):
-        layout, found = self.layout, session.now.plan
+        if session.now.plan:
+            self._draw_plan(self.layout, context, session.now.plan)
+        if context.window_manager.hayloft.missing:
+            self._draw_missing(self.layout, context)
+        else:
+            self.layout.label(text="Nothing is missing", icon="CHECKMARK")
+
+    @staticmethod
+    def _draw_plan(layout, context, found):
         column = layout.column(align=True)
         for line in found.summary():
             column.label(text=line)
@@ -147,11 +192,11 @@ class HAYLOFT_PT_plan(_Output, bpy.types.Panel):
                 draw_text(layout, context, f"{worker.name} cannot: {worker.why}", "CANCEL")
         for warning in found.warnings:
             draw_text(layout, context, warning, "ERROR")
-        if not found.missing:
-            layout.label(text="Nothing is missing", icon="CHECKMARK")
-            return
+
+    @staticmethod
+    def _draw_missing(layout, context):
         window = context.window_manager.hayloft
-        layout.label(text=f"{len(found.missing)} missing:", icon="ERROR")
+        layout.label(text=f"{count_text(len(window.missing), 'file')} missing", icon="ERROR")
         layout.template_list("HAYLOFT_UL_missing", "", window, "missing", window, "missing_index", rows=3)
         if window.missing_index < len(window.missing):
             chosen = window.missing[window.missing_index]
@@ -165,26 +210,30 @@ class HAYLOFT_PT_jobs(_Output, bpy.types.Panel):
 
     @classmethod
     def poll(cls, context):
-        return any(run.ended for run in session.now.runs_of(session.blend()))
+        return bool(joblist.entries(session.blend()))
 
     def draw(self, context):
-        shown = [run for run in session.now.runs_of(session.blend()) if run.ended][: joblist.MOST]
-        for number, run in enumerate(shown):
-            draw_job(self.layout.box(), context, run, with_image=number == 0)
+        for number, entry in enumerate(joblist.entries(session.blend())):
+            draw_job(self.layout.box(), context, entry, with_image=number == 0)
 
 
-def draw_job(layout, context, run, with_image):
+def draw_job(layout, context, entry, with_image):
     """Draw one submission and what became of it; the newest with its image."""
-    job = session.now.jobs.get(run.job)
-    row = layout.row(align=True)
-    row.label(text=job.name if job else run.state["name"])
-    if not run.job:
-        text = "cancelled" if run.state.get("cancelled") else run.error
-        draw_text(layout, context, text, "CANCEL")
+    run, job = entry.run, entry.job
+    split = layout.split(factor=_LABELS)
+    split.label(text=job.name if job else run.state["name"])
+    row = split.row(align=True)
+    status = job.status if job else "submitted" if entry.id else "cancelled" if run.state.get("cancelled") else "not submitted"
+    row.label(text=status, icon=_STATUS_ICONS.get(status, "NONE"))
+    right = row.row(align=True)
+    right.alignment = "RIGHT"
+    right.label(text=time.strftime("%d %b %H:%M", time.localtime(entry.when)))
+    if not entry.id:
+        if run.error:
+            draw_text(layout, context, run.error, "CANCEL")
         return
-    row.label(text=job.status if job else "submitted")
     page = row.operator("hayloft.open_page", text="", icon="URL")
-    page.job, page.manager = run.job, run.state["manager"]
+    page.job, page.manager = entry.id, entry.manager
     if not job:
         return
     if not job.finished:

@@ -9,6 +9,8 @@ from typing import NamedTuple, Optional, Tuple
 
 from .wording import bytes_text, count_text, duration_text
 
+_NAMED = 3  # missing files in one sentence
+
 
 class PlanError(Exception):
     """There is no plan; the text says why."""
@@ -97,6 +99,18 @@ def parse_missing(values):
         if isinstance(m, dict)
     ]
     return tuple(sorted(found, key=lambda m: not m.required))
+
+
+def refusal(missing):
+    """Say that required files are missing and what to do, naming the first of them; empty if none is."""
+    required = [one for one in missing if one.required]
+    if not required:
+        return ""
+    names = "; ".join(f"{one.kind.replace('-', ' ')} {one.datablock[2:]}: {one.resolved or one.path}" for one in required[:_NAMED])
+    more = f"; and {len(required) - _NAMED} more" if len(required) > _NAMED else ""
+    count = count_text(len(required), "file")
+    verb, them = ("is", "it") if len(required) == 1 else ("are", "them")
+    return f"{count} without which frames would be wrong {verb} missing: {names}{more}; put {them} back, or allow missing files"
 
 
 def library_of(missing, sent):

@@ -10,8 +10,11 @@ from typing import NamedTuple
 
 from . import discovery, jobtypes, plan, program
 from .farm import Farm, FarmError
+from .wording import last_words
 
-REFUSED_FOR_MISSING = 3  # the exit code of a plan that lacks required files
+# Exit codes of the program.
+REFUSED_FOR_MISSING = 3
+UNREACHABLE = 4
 
 
 class Prepared(NamedTuple):
@@ -67,8 +70,10 @@ class Planning:
             raise plan.PlanError(f"the hayloft program cannot be run: {error}") from None
         if self._stopped:
             raise plan.PlanError("the plan was cancelled")
+        if self._child.returncode == UNREACHABLE:
+            raise plan.PlanError(f"the manager at {self._request.manager} cannot be reached any more; plan again once it is")
         if self._child.returncode not in (0, REFUSED_FOR_MISSING) or not out.strip():
-            raise plan.PlanError(said.decode("utf-8", "replace").strip() or "the hayloft program gave no plan")
+            raise plan.PlanError(last_words(said.decode("utf-8", "replace")) or "the hayloft program gave no plan")
         return plan.parse(out.decode("utf-8", "replace"))
 
     def stop(self):

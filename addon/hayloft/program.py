@@ -7,7 +7,9 @@ The manager's is fetched once and kept in the cache under its digest; it is run 
 Knows no Blender.
 """
 
+import contextlib
 import hashlib
+import http.client
 import os
 import platform
 import re
@@ -18,6 +20,7 @@ import tempfile
 from . import farm as farm_api
 
 MOST = 512 << 20  # bytes of a program
+KEPT = 3  # programs: those of the managers and versions that were used last
 _STEP = 1 << 20
 _SYSTEMS = {"linux": "linux", "darwin": "darwin", "win32": "windows"}
 _MACHINES = {"x86_64": "amd64", "amd64": "amd64", "arm64": "arm64", "aarch64": "arm64"}
@@ -48,10 +51,25 @@ def find(named, farm, cache, progress=lambda done, total: None):
         return path
     chosen = choose(farm.downloads(), *this_platform())
     name = "hayloft.exe" if chosen["os"] == "windows" else "hayloft"
-    path = os.path.join(cache, "programs", chosen["sha256"], name)
-    if not (os.path.isfile(path) and digest(path) == chosen["sha256"]):
-        fetch(farm, chosen, path, progress)
+    root = os.path.join(cache, "programs")
+    path = os.path.join(root, chosen["sha256"], name)
+    try:
+        if not (os.path.isfile(path) and digest(path) == chosen["sha256"]):
+            fetch(farm, chosen, path, progress)
+        os.utime(os.path.dirname(path))
+    except OSError as error:
+        raise ProgramError(f"the hayloft program cannot be kept in {root}: {error.strerror or error}; make room or see to its rights") from None
+    forget_old(root)
     return path
+
+
+def forget_old(root):
+    """Remove all programs but those that were used last. One that still runs is kept where the system wants it so."""
+    with contextlib.suppress(OSError):
+        folders = [entry.path for entry in os.scandir(root) if _SHA256.match(entry.name)]
+        folders.sort(key=os.path.getmtime, reverse=True)
+        for folder in folders[KEPT:]:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def choose(files, system, arch):
@@ -71,38 +89,47 @@ def choose(files, system, arch):
 
 
 def fetch(farm, chosen, path, progress):
-    """Fetch a program to path. It appears there whole and checked, or not at all."""
+    """Fetch a program to path. It appears there whole and checked, or not at all. OSError: it cannot be written."""
     folder = os.path.dirname(path)
     os.makedirs(folder, exist_ok=True)
     handle, beside = tempfile.mkstemp(dir=folder, prefix=".fetching-")
     try:
-        with os.fdopen(handle, "wb") as file, farm.open(chosen["url"]) as response:
-            _copy(response, file, chosen["size"], chosen["sha256"], progress)
+        with os.fdopen(handle, "wb") as file:
+            with farm.open(chosen["url"]) as response:
+                _copy(response, file, chosen["size"], chosen["sha256"], progress)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(beside, 0o755)
         os.replace(beside, path)
-    except OSError as error:
-        raise farm_api.FarmError(f"fetching the hayloft program failed: {error}; try again") from None
     finally:
         if os.path.exists(beside):
             os.remove(beside)
+        with contextlib.suppress(OSError):  # It holds the program.
+            os.rmdir(folder)
 
 
 def _copy(response, file, size, sha256, progress):
     sum_, done = hashlib.sha256(), 0
-    while True:
-        piece = response.read(_STEP)
+    while done <= size:
+        piece = _read(response)
         if not piece:
             break
         done += len(piece)
-        if done > size:
-            break
         sum_.update(piece)
         file.write(piece)
-        progress(done, size)
+        progress(min(done, size), size)
+    if done < size:
+        raise farm_api.Unreachable(f"the hayloft program came only in part ({done} of {size} bytes), and nothing was kept; try again")
     if done != size or sum_.hexdigest() != sha256:
-        raise ProgramError("the program that came from the manager is not the one it announced; nothing was kept")
+        raise ProgramError("the program that came from the manager is not the one it announced, and nothing was kept; try again")
+
+
+def _read(response):
+    """Read a piece. What breaks here is the network, and no disk."""
+    try:
+        return response.read(_STEP)
+    except (OSError, http.client.HTTPException) as error:
+        raise farm_api.Unreachable(f"fetching the hayloft program broke off: {error or type(error).__name__}; try again") from None
 
 
 def digest(path):

@@ -19,6 +19,7 @@ STAGES = {
     "submitting": "Handing in the job",
     "rendering": "Rendering",
 }
+_TELLING = 0.01  # share from which on speed and time left say something
 _IN_BYTES = ("reading", "sending")
 
 
@@ -40,9 +41,10 @@ class Progress(NamedTuple):
         if self.total > 0:
             write = bytes_text if self.stage in _IN_BYTES else str
             parts.append(f"{write(self.done)} of {write(self.total)}")
-        if self.rate > 0:
+        begun = self.fraction >= _TELLING or self.total <= 0
+        if self.rate > 0 and begun:
             parts.append(f"{bytes_text(self.rate)}/s")
-        if self.left is not None:
+        if self.left is not None and begun:
             parts.append(f"{duration_text(self.left)} left")
         return " · ".join(parts)
 

@@ -6,7 +6,7 @@
 import bpy
 from bpy.props import BoolProperty, CollectionProperty, EnumProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
 
-from . import session
+from . import plan, session
 
 
 def _get_type(self):
@@ -82,13 +82,13 @@ def unregister():
     del bpy.types.Scene.hayloft
 
 
-def show_missing(missing, library_of):
-    """Put the missing files of a plan where the list is drawn from."""
+def show_missing(missing, sent):
+    """Put the missing files of a plan or a refused submission where the list is drawn from; `sent` is the copy they are of."""
     window = bpy.context.window_manager.hayloft
     window.missing.clear()
     for one in missing:
         item = window.missing.add()
         item.name = one.resolved or one.path
         item.datablock, item.path, item.note, item.required = one.datablock, one.path, one.note, one.required
-        item.library = library_of(one)
+        item.library = plan.library_of(one, sent)
     window.missing_index = 0

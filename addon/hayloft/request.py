@@ -5,7 +5,7 @@
 
 from typing import NamedTuple, Tuple
 
-from . import jobtypes
+from . import jobs, jobtypes
 
 
 class Request(NamedTuple):
@@ -22,6 +22,8 @@ class Request(NamedTuple):
     priority: int = 50
     paused: bool = False
     allow_missing: bool = False
+    maps: Tuple[Tuple[str, str], ...] = ()  # (path of other machines, what it means here)
+    source: str = ""  # logical name of the artist's file, where that of the copy says something else
 
     def plan(self):
         return [self.program, "plan", *self._shared(), "--json", "--", self.file]
@@ -29,6 +31,8 @@ class Request(NamedTuple):
     def submit(self):
         line = [self.program, "submit", *self._shared(), "--json", "--progress", "json"]
         line += ["--name", self.name, "--priority", str(self.priority)]
+        if self.source:
+            line += ["--metadata", f"{jobs.SOURCE}={self.source}"]
         if self.paused:
             line.append("--paused")
         if self.allow_missing:
@@ -46,6 +50,8 @@ class Request(NamedTuple):
         line = ["--manager", self.manager, "--type", self.job_type]
         if self.project:
             line += ["--project", self.project]
+        for foreign, local in self.maps:
+            line += ["--map", f"{foreign}={local}"]
         for setting, value in self.settings:
             line += ["--setting", jobtypes.argument(setting, value)]
         return line

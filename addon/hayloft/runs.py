@@ -20,12 +20,15 @@ import uuid
 
 from . import plan, process
 from .progress import Progress, Reader
+from .wording import last_words
 
 VERSION = 1
 KEPT = 200  # runs; the oldest ended ones go first
 _PIECE = 1 << 20
 _MOST_RESULT = 64 << 20
 INTERRUPTED = 130
+_UNREACHABLE = "the manager cannot be reached"  # the program's words at the end of a longer sentence
+_UNSAID = "the submission broke off, perhaps with this computer; submit again: what was sent is at the farm already"
 
 
 class Run:
@@ -113,11 +116,17 @@ class Run:
         elif self.state.get("cancelled") or (self._child and self._child.returncode == INTERRUPTED):
             outcome["cancelled"] = True
         else:
-            outcome["error"] = self._reader.said() or "the hayloft program ended without saying why"
+            outcome["error"] = self._why(result)
         if result.get("missing"):
             outcome["missing"] = result["missing"]
         remove_copy(self.state)
         self._save(**outcome)
+
+    def _why(self, result):
+        said = last_words(self._reader.said())
+        if _UNREACHABLE in said:
+            said = f"the manager at {self.state['manager']} cannot be reached any more; submit again once it is: what was sent is kept there"
+        return plan.refusal(plan.parse_missing(result.get("missing"))) or said or _UNSAID
 
     def _result(self):
         try:

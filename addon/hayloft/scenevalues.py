@@ -21,15 +21,13 @@ def job_name(scene):
 def of(context, job_type, name="", given=None):
     """Return the Values of the active scene. `given` overrides settings by key."""
     group = getattr(context.scene, job_type.identifier)
-    given = given or {}
-
-    def stored(setting):
-        return given[setting.key] if setting.key in given else typegroups.stored(group, setting)
-
-    def linked(setting):
-        return setting.key not in given and typegroups.linked(group, setting)
-
-    return Values(job_type, stored, linked, names(context, name or job_name(context.scene)))
+    return Values(
+        job_type,
+        lambda setting: typegroups.stored(group, setting),
+        lambda setting: typegroups.linked(group, setting),
+        names(context, name or job_name(context.scene)),
+        given,
+    )
 
 
 def names(context, name):

@@ -7,6 +7,8 @@ import os
 
 import bpy
 
+from .wording import count_text
+
 # Blender's two letters for the kinds of datablocks, and where each is found.
 _COLLECTIONS = {
     "AC": "actions", "AR": "armatures", "BR": "brushes", "CA": "cameras", "CF": "cache_files", "CU": "curves",
@@ -28,15 +30,15 @@ def find(datablock, library=""):
     return next((one for one in named if not one.library), named[0] if named else None)
 
 
-def select(context, datablock):
-    """Make a datablock, or the objects that use it, the selection; return what to tell the artist."""
-    objects = [one for one in users(datablock) if one.name in context.view_layer.objects]
-    strips = _select_strips(context.scene, datablock)
+def select(context, datablock, path=""):
+    """Select what uses a datablock, or the file at an absolute path through it; return what to tell the artist."""
+    strips, scene = _select_strips(context.scene, datablock, path)
     _show_image(context, datablock)
     if strips:
-        return f"selected {len(strips)} strip(s) of the sequencer that use {datablock.name}"
+        return f"selected {count_text(strips, 'strip')} in the sequencer of {scene.name}"
+    objects = users(datablock, context.view_layer.objects)
     if not objects:
-        return f"{datablock.name} is used by no object of this view layer"
+        return _no_objects(datablock)
     if context.mode != "OBJECT":
         bpy.ops.object.mode_set(mode="OBJECT")
     for one in context.view_layer.objects:
@@ -45,23 +47,38 @@ def select(context, datablock):
         one.select_set(True)
     context.view_layer.objects.active = objects[0]
     _show_material(objects[0], datablock)
-    return f"selected {', '.join(o.name for o in objects[:3])}{' and others' if len(objects) > 3 else ''}"
+    names = ", ".join(one.name if one.select_get() else f"{one.name} (hidden)" for one in objects[:3])
+    chosen = "selected" if any(one.select_get() for one in objects) else "it is used by"
+    return f"{chosen} {names}{' and others' if len(objects) > 3 else ''}"
 
 
-def users(datablock):
-    """Return the objects that use a datablock, through any number of others."""
+def users(datablock, shown):
+    """Return those of the shown objects that use a datablock, through any number of others. What only a collection in a
+    library holds is used by the object that shows the collection."""
     used_by = bpy.data.user_map()
-    seen, waiting, objects = {datablock}, [datablock], []
+    waiting = [datablock]
+    if isinstance(datablock, bpy.types.Library):
+        waiting += [one for one in used_by if one.library == datablock]
+    seen, objects = set(waiting), []
     while waiting:
         one = waiting.pop()
-        if isinstance(one, bpy.types.Object):
+        if isinstance(one, bpy.types.Object) and shown.get(one.name) == one:
             objects.append(one)
             continue
         for user in used_by.get(one, ()):
-            if user not in seen and not isinstance(user, (bpy.types.Scene, bpy.types.Collection)):
+            if user not in seen and not isinstance(user, bpy.types.Scene):
                 seen.add(user)
                 waiting.append(user)
     return sorted(objects, key=lambda o: o.name)
+
+
+def _no_objects(datablock):
+    by = [f"{one.bl_rna.name.lower()} {one.name}" for one in bpy.data.user_map(subset=[datablock])[datablock] if one != datablock]
+    if isinstance(datablock, bpy.types.Scene):
+        return f"the scene {datablock.name} itself names the file: in its output, compositor or sequencer"
+    if not by:
+        return f"{datablock.name} is used by nothing in this file"
+    return f"{datablock.name} is used by no object of this view layer, but by {', '.join(sorted(by)[:3])}"
 
 
 def _library(path):
@@ -72,17 +89,29 @@ def _same(one, other):
     return os.path.normcase(os.path.realpath(one)) == os.path.normcase(os.path.realpath(other))
 
 
-def _select_strips(scene, datablock):
-    editor = scene.sequence_editor
-    if not editor:
-        return []
-    everything = getattr(editor, "strips_all", None)
-    strips = list(everything if everything is not None else editor.sequences_all)
-    hits = [s for s in strips if datablock in (getattr(s, "sound", None), getattr(s, "clip", None), getattr(s, "scene", None))]
-    if hits:
-        for strip in strips:
-            strip.select = strip in hits
-    return hits
+def _select_strips(scene, datablock, path):
+    """Select the strips that use a datablock or show a file; return how many there are, and the scene that they are in."""
+    for one in dict.fromkeys((datablock if isinstance(datablock, bpy.types.Scene) else scene, scene)):
+        editor = one.sequence_editor
+        everything = getattr(editor, "strips_all", None)  # Blender 4.4
+        strips = list(everything if everything is not None else getattr(editor, "sequences_all", ()))
+        hits = [s for s in strips if _uses(s, datablock) or (path and one == datablock and _shows(s, path))]
+        if hits:
+            for strip in strips:
+                strip.select = strip in hits
+            return len(hits), one
+    return 0, None
+
+
+def _uses(strip, datablock):
+    return datablock in (getattr(strip, "sound", None), getattr(strip, "clip", None), getattr(strip, "scene", None))
+
+
+def _shows(strip, path):
+    files = [strip.filepath] if hasattr(strip, "filepath") else []
+    if hasattr(strip, "elements") and hasattr(strip, "directory"):
+        files += [os.path.join(strip.directory, element.filename) for element in strip.elements]
+    return any(_same(bpy.path.abspath(file), path) for file in files if file)
 
 
 def _show_image(context, datablock):

@@ -9,6 +9,7 @@ import bpy
 
 from .wording import wrapped
 
+NOTHING_LISTED = ("", ())  # a manager, and ids of jobs
 _PIXELS_A_CHARACTER = 7
 
 
@@ -18,18 +19,30 @@ class Session:
     def __init__(self):
         self.types = ()
         self.type_items = [("", "No job types yet", "Refresh asks the manager for them")]
-        self.busy = ""  # what is being waited for
+        self.waiting = None  # what is being waited for
         self.problem = ""  # what went wrong last
+        self.away = ""  # why the farm did not tell of its jobs
         self.plan = None
-        self.planned = ""  # the file that the plan is of
         self.runs = []
         self.jobs = {}  # by id
+        self.listed = NOTHING_LISTED  # the farm's jobs of the open file
+        self.looked = None  # at which manager and for which file the panel has looked by itself
         self.stop = threading.Event()
 
     def forget_farm(self):
         """Another manager has other job types; a plan says nothing about it."""
         self.set_types(())
-        self.plan, self.problem = None, ""
+        self.plan, self.problem, self.away, self.listed, self.looked = None, "", "", NOTHING_LISTED, None
+
+    @property
+    def busy(self):
+        """What is being waited for, in words; empty if nothing is."""
+        return self.waiting.text if self.waiting else ""
+
+    def wait_for(self, text):
+        """Say what is being waited for from now on; return the Waiting."""
+        self.waiting, self.problem = Waiting(text), ""
+        return self.waiting
 
     def set_types(self, types):
         self.types = types
@@ -50,13 +63,37 @@ class Session:
         return next((r for r in reversed(self.runs) if not r.ended and r.state.get("blend", "") == blend), None)
 
     def fail(self, error):
-        self.busy, self.problem = "", str(error) or type(error).__name__
+        self.waiting, self.problem = None, str(error) or type(error).__name__
 
     def draw_message(self, layout, context):
         """Say what is going on, or what went wrong."""
-        text, icon = (self.busy, "SORTTIME") if self.busy else (self.problem, "ERROR")
-        if text:
-            draw_text(layout, context, text, icon)
+        if self.busy:
+            draw_text(layout, context, self.busy, "SORTTIME")
+        elif self.problem or self.away:
+            draw_text(layout, context, self.problem or self.away, "ERROR")
+
+
+class Waiting:
+    """What is being waited for. Any thread may read it and change its text; whoever stops it wants no result any more."""
+
+    def __init__(self, text):
+        self.text = text
+        self._stopped = threading.Event()
+        self._on_stop = lambda: None
+
+    @property
+    def stopped(self):
+        return self._stopped.is_set()
+
+    def on_stop(self, action):
+        """Have action() called when it is stopped; at once if it was."""
+        self._on_stop = action
+        if self.stopped:
+            action()
+
+    def stop(self):
+        self._stopped.set()
+        self._on_stop()
 
 
 def draw_text(layout, context, text, icon="NONE"):
@@ -65,7 +102,7 @@ def draw_text(layout, context, text, icon="NONE"):
     width = int(context.region.width / (_PIXELS_A_CHARACTER * scale)) - 4 if context.region else 60
     column = layout.column(align=True)
     column.scale_y = 0.8
-    for number, line in enumerate(wrapped(text, width)):
+    for number, line in enumerate(wrapped(text[:1].upper() + text[1:], width)):
         column.label(text=line, icon=icon if number == 0 else ("NONE" if icon == "NONE" else "BLANK1"))
 
 

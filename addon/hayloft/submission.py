@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import bpy
 
-from . import copying, folders, jobtypes, mainloop, prepare, request, runs, scenevalues, session, typegroups
+from . import copying, folders, jobs, jobtypes, mainloop, prepare, request, runs, scenevalues, session, typegroups
 from .values import SettingError
 
 _QUIET = 5  # seconds between two lines in the background
@@ -25,6 +25,7 @@ class Wish(NamedTuple):
     priority: int = -1
     paused: bool = False
     allow_missing: bool = False
+    project: str = ""
 
 
 def take_types(types):
@@ -41,6 +42,7 @@ def build(context, choice, program, wish, about):
     job_type = chosen_type(scene, wish.job_type)
     given = _given(job_type, wish.settings)
     name = wish.name or scenevalues.job_name(scene)
+    project = wish.project or own.project
     return request.Request(
         program=program,
         manager=choice.manager,
@@ -49,7 +51,9 @@ def build(context, choice, program, wish, about):
         name=name,
         job_type=job_type.name,
         settings=tuple(scenevalues.of(context, job_type, name, given).for_submission()),
-        project=os.path.normpath(bpy.path.abspath(own.project)) if own.project and not about["made_folder"] else "",
+        project=os.path.normpath(bpy.path.abspath(project)) if project and not about["made_folder"] else "",
+        maps=choice.maps,
+        source=jobs.source(about["blend"]) if about["blend"] and about["made_folder"] else "",
         priority=own.priority if wish.priority < 0 else wish.priority,
         paused=wish.paused or own.paused,
         allow_missing=wish.allow_missing or own.allow_missing,
@@ -67,27 +71,41 @@ def chosen_type(scene, wanted=""):
     return found or types[0]
 
 
-def start(context, choice, prepared, wish):
-    """Copy the scene and start to submit it; return the Run."""
+def begin(context, choice, prepared, wish, stopped=lambda: False):
+    """Get a submission ready; return a function for a thread that starts it and returns the Run, or None if it was stopped."""
     # Settings are worked out before anything is written, since most mistakes are found there.
-    build(context, choice, prepared.program, wish, {"copy": bpy.data.filepath, "made_folder": False})
+    build(context, choice, prepared.program, wish, {"blend": "", "copy": bpy.data.filepath, "made_folder": False})
     about = copying.make() if chosen_type(context.scene, wish.job_type).renders_file else copying.none()
     try:
         wanted = build(context, choice, prepared.program, wish, about)
-        run = runs.start(folders.submissions(), wanted, about, os.environ, detached=not bpy.app.background)
     except Exception:
         runs.remove_copy(about)
         raise
-    session.now.runs.append(run)
-    return run
+    root, environ, detached = folders.submissions(), dict(os.environ), not bpy.app.background
+
+    def go():
+        try:
+            filled = copying.fill(about)
+            if not stopped():
+                return runs.start(root, wanted, filled, environ, detached)
+        except Exception:
+            runs.remove_copy(about)
+            raise
+        runs.remove_copy(about)
+        return None
+
+    return go
 
 
 def submit_and_wait(context, choice, wish):
     """Submit from the background; return the ended Run. Says on standard output how far it is."""
     prepared = mainloop.wait(lambda: prepare.prepare(choice, folders.cache()))
     take_types(prepared.types)
-    run = start(context, choice, prepared, wish)
+    run = mainloop.wait(begin(context, choice, prepared, wish))
+    session.now.runs.append(run)
     said, stage = time.monotonic(), ""
+    if copying.unsaved_images():
+        print(f"hayloft: warning: {copying.unsaved_images()}", flush=True)
 
     def report():
         nonlocal said, stage
@@ -109,12 +127,12 @@ def _given(job_type, text):
         raise SettingError(f"settings must be a JSON object: {error}") from None
     if not isinstance(given, dict):
         raise SettingError("settings must be a JSON object")
-    known = {s.key: s for s in job_type.settings}
+    known = {s.key: s for s in job_type.settings if s.key != jobtypes.BLENDFILE}
     for key, value in given.items():
         if key not in known:
-            raise SettingError(f"job type {job_type.name} has no setting {key}; it has {', '.join(known)}")
+            raise SettingError(f"job type {job_type.name} has no setting {key} that can be given; it has {', '.join(known)}")
         try:
-            given[key] = jobtypes.convert(known[key].kind, value)
+            given[key] = jobtypes.exact(known[key], value)
         except ValueError as error:
             raise SettingError(f"setting {key}: {error}") from None
     return given

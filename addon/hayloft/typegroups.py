@@ -3,10 +3,14 @@
 
 """Blender properties for the settings of each job type, made at run time and kept with each scene."""
 
+import zlib
+
 import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
 
 from . import jobtypes
+
+_CHOICE = "="  # stands before each choice, since Blender draws an item with an empty name as a heading
 
 _made = {}  # class by the identifier of its job type
 
@@ -42,9 +46,11 @@ def make(job_type):
 def stored(group, setting):
     """Return what the artist set."""
     value = getattr(group, setting.identifier)
-    if setting.choices:
-        return setting.choices[int(value)]
-    return value
+    if not setting.choices:
+        return value
+    chosen = value[len(_CHOICE) :]
+    # A scene may hold what the job type offers no longer.
+    return chosen if chosen in setting.choices else _default_choice(setting)
 
 
 def linked(group, setting):
@@ -57,7 +63,7 @@ def store(group, setting, value):
     if setting.choices:
         if value not in setting.choices:
             raise ValueError(f"setting {setting.key} must be one of {', '.join(setting.choices)}, not {value}")
-        value = str(setting.choices.index(value))
+        value = _CHOICE + value
     setattr(group, setting.identifier, value)
     if setting.link:
         setattr(group, setting.link_identifier, False)
@@ -67,10 +73,7 @@ def _property(setting):
     about = {"name": setting.label, "description": setting.description}
     value = jobtypes.empty(setting)
     if setting.choices:
-        # Identifiers are numbers, since Blender draws an empty one as a heading.
-        items = [(str(i), choice, "") for i, choice in enumerate(setting.choices)]
-        at = setting.choices.index(value) if value in setting.choices else 0
-        return EnumProperty(items=items, default=str(at), **about)
+        return EnumProperty(items=_items(setting.choices), default=_CHOICE + _default_choice(setting), **about)
     if setting.kind == "string":
         return StringProperty(default=value, subtype=setting.subtype, **about)
     if setting.kind == "bool":
@@ -81,5 +84,24 @@ def _property(setting):
         value = max(value, least)
     if most is not None:
         value = min(value, most)
+    if setting.subtype != "NONE":
+        options["subtype"] = setting.subtype
     kind = IntProperty if setting.kind == "int32" else FloatProperty
     return kind(default=value, **about, **options)
+
+
+def _default_choice(setting):
+    value = jobtypes.empty(setting)
+    return value if value in setting.choices else setting.choices[0]
+
+
+def _items(choices):
+    """Return the items of an enumeration. Scenes store the numbers, so each comes from its own choice alone, not from its place."""
+    items, taken = [], set()
+    for choice in dict.fromkeys(choices):
+        number = zlib.crc32(choice.encode()) & 0x7FFFFFFF
+        while number in taken:
+            number = (number + 1) & 0x7FFFFFFF
+        taken.add(number)
+        items.append((_CHOICE + choice, choice or "(none)", "", number))
+    return items

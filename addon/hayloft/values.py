@@ -43,10 +43,12 @@ class Values:
     """The settings of one job type, worked out when they are asked for.
 
     stored(setting) gives what the artist set; linked(setting) whether the artist wants the expression's value; names are
-    those that expressions may use. An expression sees the others as attributes of `settings`.
+    those that expressions may use. An expression sees the others as attributes of `settings`. What `given` holds by key
+    holds as it is, whatever expressions say.
     """
 
-    def __init__(self, job_type, stored, linked, names):
+    def __init__(self, job_type, stored, linked, names, given=None):
+        self._given = given or {}
         self._settings = {s.key: s for s in job_type.settings}
         self._stored, self._linked = stored, linked
         self._names = dict(names, settings=_View(self))
@@ -88,13 +90,16 @@ class Values:
             raise SettingError(f"setting {key}: {setting.eval} gives {type(error).__name__}: {error}") from None
 
     def _work_out(self, setting):
+        if setting.key in self._given:
+            return self._given[setting.key]
         computed = not setting.shown or not setting.editable
         if setting.eval and (computed or self._linked(setting)):
             return self.expression(setting.key)
         if computed and setting.default is not None:
             return setting.default
         value = self._stored(setting)
-        if setting.eval and not value:
+        # Who broke the link of a number or a switch means what stands there, 0 and off too.
+        if setting.eval and not value and not (setting.link and setting.kind != "string"):
             return self.expression(setting.key)
         return value
 

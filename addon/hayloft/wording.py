@@ -3,6 +3,8 @@
 
 """Numbers as people read them: bytes in powers of 1000, as the `hayloft` program writes them. Knows no Blender."""
 
+_ERROR = "hayloft: "
+
 
 def bytes_text(count):
     if count < 1000:
@@ -30,6 +32,15 @@ def duration_text(seconds):
 def count_text(count, one, many=None):
     """Write `3 files`, `1 file`."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def last_words(text):
+    """Return why the program ended: its last error, which starts with its name, else all that it said."""
+    lines = text.strip().splitlines()
+    for number in reversed(range(len(lines))):
+        if lines[number].startswith(_ERROR):
+            return "\n".join([lines[number][len(_ERROR) :], *lines[number + 1 :]])
+    return "\n".join(lines)
 
 
 def wrapped(text, width):

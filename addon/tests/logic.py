@@ -153,6 +153,12 @@ class Values(unittest.TestCase):
         self.assertEqual(self.of([FRAMES], {"frames": "7"}, linked=False)["frames"], "7")
         self.assertEqual(self.of([FRAMES], {"frames": ""}, linked=False)["frames"], "1-48", "an empty one is worked out")
 
+    def test_what_was_typed_into_a_broken_link_holds(self):
+        number = {"key": "n", "type": "int32", "eval": "7", "evalInfo": {"showLinkButton": True, "description": "Seven"}}
+        self.assertEqual([self.of([number], {"n": 0}, linked=by)["n"] for by in (True, False)], [7, 0])
+        del number["evalInfo"]
+        self.assertEqual([self.of([number], {"n": n})["n"] for n in (0, 3)], [7, 3], "one that has no link is worked out while it is 0")
+
     def test_hidden_ones_are_worked_out_from_the_others(self):
         root = {"key": "root", "type": "string", "default": "/out"}
         path = {"key": "path", "type": "string", "visible": "hidden", "eval": "str(Path(settings.root) / jobname)"}
@@ -201,6 +207,8 @@ class ProgressLines(unittest.TestCase):
         self.assertTrue(reader.feed(self.LINE))
         self.assertEqual(reader.latest.text(), "Sending · 250 B of 1.0 kB · 2.0 MB/s · 1 min 30 s left")
         self.assertEqual(reader.latest.fraction, 0.25)
+        begin = progress.Progress("sending", 12_300, 17_300_000, 170.0, 101_000.0)
+        self.assertEqual(begin.text(), "Sending · 12.3 kB of 17.3 MB", "nobody knows yet how long it takes")
 
     def test_nothing_odd_gets_through(self):
         for line in ('{"stage":"x","done":-5,"total":NaN}', '{"stage":"x","done":"a","total":true}', '{"stage":"x","done":1e300}'):
@@ -242,6 +250,10 @@ class Plans(unittest.TestCase):
         self.assertTrue({"--paused", "--allow-missing", "--progress"} <= set(line))
         self.assertEqual(line[-2:], ["--", "-odd.blend"])
         self.assertNotIn("secret", " ".join(line))
+        asked = asked._replace(maps=(("P:/film", "/mnt/film"),), source="shots/010/a.blend")
+        self.assertIn("--map P:/film=/mnt/film", " ".join(asked.plan()))
+        self.assertIn("--metadata blend-file=shots/010/a.blend", " ".join(asked.submit()))
+        self.assertNotIn("--metadata", asked.plan(), "a plan keeps no notes")
         self.assertEqual(asked.environ({"A": "1"}), {"A": "1", "HAYLOFT_TOKEN": "secret"})
 
 
@@ -277,9 +289,20 @@ class Runs(unittest.TestCase):
         self.assertEqual((run.job, run.error, run.progress.stage, os.path.exists(self.copy)), ("abc", "", "sending", False))
 
     def test_refusal(self):
-        run = self.run_("import sys; print('{\"missing\":[{\"datablock\":\"IMwood\"}]}'); sys.exit('hayloft: a file is missing')")
+        run = self.run_("import sys; print('going on', file=sys.stderr); sys.exit('hayloft: the farm is full:\\n  really')")
         self.finish(run)
-        self.assertEqual((run.job, run.error, run.missing()[0].datablock), ("", "hayloft: a file is missing", "IMwood"))
+        self.assertEqual((run.job, run.error), ("", "the farm is full:\nreally"))
+
+    def test_a_manager_that_went_away(self):
+        run = self.run_("import sys; sys.exit('hayloft: send a.blend: ask: given up: the manager cannot be reached: Get \"http://m\": refused')")
+        self.finish(run)
+        self.assertEqual(run.error.split(";")[0], "the manager at http://m cannot be reached any more")
+
+    def test_refusal_for_what_is_missing(self):
+        run = self.run_("import sys; print('{\"missing\":[{\"datablock\":\"IMwood\",\"kind\":\"image\",\"path\":\"//w\"}]}'); sys.exit('hayloft: say --allow-missing')")
+        self.finish(run)
+        self.assertEqual((run.job, run.missing()[0].datablock), ("", "IMwood"))
+        self.assertEqual(run.error, "1 file without which frames would be wrong is missing: image wood: //w; put it back, or allow missing files")
 
     def test_the_original_is_never_removed(self):
         self.finish(self.run_("pass", made_copy=False))
@@ -291,6 +314,11 @@ class Runs(unittest.TestCase):
         run.cancel()
         self.finish(run)
         self.assertTrue(run.state["cancelled"] and not run.error and not os.path.exists(self.copy))
+
+    def test_one_that_broke_off_with_the_computer(self):
+        run = self.run_("print('{\"stage\":1}')")
+        self.finish(run)
+        self.assertEqual((run.job, run.state.get("cancelled"), run.error.split(",")[0]), ("", None, "the submission broke off"))
 
     def test_another_blender_takes_over(self):
         gate = os.path.join(self.root, "gate")
@@ -344,6 +372,12 @@ class _When:
     def wait(self, pause):
         time.sleep(pause)
         return self._condition()
+
+
+class _Nonsense(socketserver.BaseRequestHandler):
+    def handle(self):
+        self.request.recv(4096)
+        self.request.sendall(b"220 mail ready\r\n")
 
 
 class _Answers(http.server.BaseHTTPRequestHandler):
@@ -414,6 +448,19 @@ class Managers(unittest.TestCase):
         del self.server.answers["/api/v3/jobs/j"]
         self.assertEqual(jobs.fetch(self.farm, "j", two, self.cache).status, jobs.GONE)
 
+    def test_jobs_of_a_file_are_found_whoever_submitted_them(self):
+        def job(number, source, **more):
+            return dict({"id": f"j{number}", "name": "n", "status": "active", "created": "2026-01-02T03:04:05.678901234Z",
+                         "metadata": {"blend-file": source}}, **more)  # fmt: skip
+
+        self.answer(f"/api/v3/jobs?limit={farm.MOST_JOBS}", {"jobs": [
+            job(1, "shots/010/gro\u0308\u00dfe.blend"), job(2, "shots/020/gr\u00f6\u00dfe.blend"), job(3, "Shots/010/Gr\u00f6\u00dfe.blend"),
+            job(4, "shots/010/gr\u00f6\u00dfe.blend", delete_requested_at="2026-01-02T03:04:05Z"), {"id": "j5"}, 7, {"metadata": 7},
+        ]})  # fmt: skip
+        found = jobs.of_file(self.farm, "/mnt/film/shots/010/gr\u00f6\u00dfe.blend")
+        self.assertEqual([(one.id, one.created) for one in found], [("j1", 1767323045.0), ("j3", 1767323045.0)])
+        self.assertEqual([jobs.source(path) for path in ("/a.blend", "/x/a.blend", "/w/x/y/z/a.blend")], ["a.blend", "x/a.blend", "y/z/a.blend"])
+
     def serve_program(self, body, **changes):
         system, arch = program.this_platform()
         file = {"name": f"hayloft-{system}-{arch}", "os": system, "arch": arch, "url": "/downloads/h", "size": len(body),
@@ -431,13 +478,64 @@ class Managers(unittest.TestCase):
         program.find("", self.farm, self.cache)
         self.assertEqual(Path(path).stat().st_size, 10_000, "a damaged one is fetched again")
 
+    def kept(self):
+        return [os.path.join(folder, name) for folder, folders_, names in os.walk(self.cache) for name in (*folders_, *names)]
+
     def test_programs_that_are_not_what_was_announced(self):
-        for changes in ({"size": 3}, {"size": 10**9 + 1}, {"size": 20_000}, {"sha256": "0" * 64}, {"sha256": "../x"}, {"url": ""}):
+        for changes, why in (
+            ({"size": 3}, "not the one it announced"), ({"sha256": "0" * 64}, "not the one it announced"),
+            ({"size": 20_000}, r"in part \(10000 of 20000 bytes\)"), ({"size": 10**9 + 1}, "makes no sense"),
+            ({"sha256": "../x"}, "makes no sense"), ({"url": ""}, "makes no sense"), ({"arch": "mips"}, "serves no hayloft program"),
+            ({"url": "/gone"}, "refused /gone: 404"), ({"url": "http://127.0.0.1:1/h"}, "points to another host"),
+        ):  # fmt: skip
             self.serve_program(b"#!/bin/sh\n" * 1000, **changes)
-            with self.assertRaises(program.ProgramError, msg=changes):
+            with self.assertRaisesRegex((program.ProgramError, farm.FarmError), why, msg=changes):
                 program.find("", self.farm, self.cache)
-        left = [os.path.join(folder, name) for folder, _, names in os.walk(self.cache) for name in names]
-        self.assertEqual(left, [])
+            self.assertIn(self.kept(), ([], [os.path.join(self.cache, "programs")]), changes)
+
+    def test_programs_that_break_off(self):
+        self.serve_program(b"#!/bin/sh\n" * 1000)
+        self.answer("/downloads/h", b"#!/bin/sh\n", **{"Content-Length": "10000"})
+        with self.assertRaisesRegex(farm.Unreachable, "in part|broke off"):
+            program.find("", self.farm, self.cache)
+        self.answer("/downloads/h", b"zz\r\n", **{"Transfer-Encoding": "chunked"})
+        with self.assertRaisesRegex(farm.Unreachable, "broke off|in part"):
+            program.find("", self.farm, self.cache)
+        self.assertEqual(self.kept(), [os.path.join(self.cache, "programs")])
+
+    def test_a_cache_that_cannot_be_written(self):
+        self.serve_program(b"#!/bin/sh\n")
+        Path(self.cache, "programs").write_text("a file where a folder must be", encoding="utf-8")
+        with self.assertRaisesRegex(program.ProgramError, f"cannot be kept in {self.cache}.*make room or see to its rights"):
+            program.find("", self.farm, self.cache)
+
+    def test_a_new_version_of_the_manager_brings_its_own_program(self):
+        found = []
+        for version in range(program.KEPT + 2):
+            self.serve_program(b"#!/bin/sh\n" * (version + 1))
+            found.append(program.find("", self.farm, self.cache))
+            os.utime(os.path.dirname(found[-1]), (version, version))
+        self.assertEqual([os.path.exists(path) for path in found], [False] * 2 + [True] * program.KEPT)
+
+    def test_answers_that_are_no_http(self):
+        with socketserver.TCPServer(("127.0.0.1", 0), _Nonsense) as server:
+            thread = threading.Thread(target=server.handle_request)
+            thread.start()
+            with self.assertRaisesRegex(farm.Unreachable, "cannot be reached"):
+                farm.Farm(f"http://127.0.0.1:{server.server_address[1]}").version()
+            thread.join()
+
+    def test_a_proxy_is_named(self):
+        self.addCleanup(os.environ.pop, "http_proxy")
+        os.environ["http_proxy"] = "http://me:secret@127.0.0.1:1"
+        with self.assertRaisesRegex(farm.Unreachable, r"farm\.example cannot be reached through the proxy 127\.0\.0\.1:1 "):
+            farm.Farm("http://farm.example").version()
+        self.answer("http://farm.example/api/v3/version", b"<html>", status=502)
+        os.environ["http_proxy"] = self.farm.base
+        with self.assertRaisesRegex(farm.FarmError, "through the proxy .*: 502"):
+            farm.Farm("http://farm.example").version()
+        self.answer("/api/v3/version", {"version": "1"})
+        self.assertEqual(self.farm.version(), {"version": "1"}, "this machine is asked without a proxy")
 
     def test_platforms(self):
         self.assertEqual(program.this_platform("darwin", "arm64"), ("darwin", "arm64"))

@@ -39,12 +39,13 @@ class OnFarm(unittest.TestCase):
         self.assertEqual(bpy.ops.hayloft.plan(), {"FINISHED"})
         planned = session.now.plan
         self.assertEqual((planned.files, planned.files_to_send, planned.frame_count, planned.missing), (2, 2, 2, ()))
-        self.assertEqual(bpy.ops.hayloft.submit(job_name="night", settings='{"frames": "2", "fps": 0}'), {"FINISHED"})
+        self.assertEqual(bpy.ops.hayloft.submit(job_name="night", settings='{"frames": "2", "fps": 0, "format": "JPEG"}'), {"FINISHED"})
         job = bpy.context.window_manager.hayloft.job_id
         said = self.farm.job(job)
-        self.assertEqual((said["name"], said["settings"]["frames"], said["settings"]["format"]), ("night", "2", "PNG"))
+        self.assertEqual((said["name"], said["settings"]["frames"], said["settings"]["format"]), ("night", "2", "JPEG"))
         self.assertEqual(self.files(), ["shot.blend", "wood.png"], "the copy is gone")
         self.assertEqual(session.now.runs_of(self.path)[0].job, job)
+        self.assertEqual([one.id for one in jobs.of_file(self.farm, self.path)], [job], "a colleague finds it")
         self.assertEqual(module("runs").load(folders.submissions())[-1].job, job)
         if bpy.app.binary_path:  # The farm's workers have the same Blender; a file of a newer one is none for them.
             self.rendered(job)
@@ -65,8 +66,9 @@ class OnFarm(unittest.TestCase):
         (missing,) = bpy.context.window_manager.hayloft.missing
         self.assertEqual((missing.datablock, missing.path, missing.required), ("IMwood", "//tex/wood.png", True))
         self.assertEqual(bpy.ops.hayloft.select_missing(datablock=missing.datablock, library=missing.library), {"FINISHED"})
-        with self.assertRaisesRegex(RuntimeError, "wood"):
+        with self.assertRaisesRegex(RuntimeError, "1 file without which frames would be wrong is missing: image wood: .*wood.png; put it back"):
             bpy.ops.hayloft.submit()
+        self.assertEqual([one.datablock for one in session.now.runs[-1].missing()], ["IMwood"])
         self.assertEqual(self.files(), ["shot.blend"])
         self.assertEqual(bpy.ops.hayloft.submit(allow_missing=True, paused=True), {"FINISHED"})
         self.assertEqual(self.farm.job(bpy.context.window_manager.hayloft.job_id)["status"], "paused")

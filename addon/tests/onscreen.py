@@ -6,7 +6,7 @@
     blender --factory-startup SHOT.blend --python onscreen.py -- PART PICTURES
 
 PART is `send` (plan; submit and cancel; submit again and leave while it is sending) or `return` (find the submission that
-an earlier Blender left, and the job that came of it). The variables are those of onfarm.py. The last line is `PART passed`.
+an earlier Blender left, the job that came of it, and that job again when nothing is remembered of it). The variables are those of onfarm.py. The last line is `PART passed`.
 """
 
 import os
@@ -41,6 +41,13 @@ def show_panels():
     return area
 
 
+def open_panels():
+    area = show_panels()
+    yield "the editor is there", drawn()
+    area.spaces.active.context = "OUTPUT"
+    return area
+
+
 def picture(name):
     window = bpy.context.window_manager.windows[0]
     path = os.path.join(PICTURES, name + ".png")
@@ -66,17 +73,33 @@ def sending():
 
 
 def send():
-    area = show_panels()
-    yield "the editor is there", drawn()
-    area.spaces.active.context = "OUTPUT"
-    bpy.ops.hayloft.refresh()
-    yield "job types arrive", lambda: session.now.types and not session.now.busy
+    yield from open_panels()
+    yield "job types arrive by themselves", lambda: session.now.types and not session.now.busy
+    before = open(bpy.data.filepath, "rb").read()
     bpy.ops.hayloft.plan()
-    assert session.now.busy, "the call returns at once"
+    assert session.now.busy and not bpy.ops.hayloft.submit.poll(), "the call returns at once"
+    bpy.ops.hayloft.cancel()
+    assert not session.now.busy and bpy.ops.hayloft.plan.poll(), "nothing more is waited for"
+    bpy.ops.hayloft.plan()
     yield "a plan arrives", lambda: session.now.plan or session.now.problem
     assert not session.now.problem, session.now.problem
     yield "it is drawn", drawn()
     picture("plan")
+    wood = bpy.data.images["wood"]
+    wood.filepath = "//tex/oak.png"
+    bpy.ops.ed.undo_push(message="another texture")
+    assert bpy.data.is_dirty
+    bpy.ops.hayloft.submit()
+    yield "it is refused", lambda: session.now.problem
+    assert "image wood" in session.now.problem, session.now.problem
+    assert bpy.data.is_dirty, "writing the copy must not make Blender believe that the file was saved"
+    assert (open(bpy.data.filepath, "rb").read(), len(bpy.context.window_manager.hayloft.missing)) == (before, 1)
+    yield "it is drawn", drawn()
+    picture("missing")
+    bpy.ops.wm.revert_mainfile()
+    yield "the file is as it was", drawn()
+    assert not bpy.data.is_dirty and not session.now.problem
+    yield from open_panels()
     begun = time.monotonic()
     bpy.ops.hayloft.submit()
     assert time.monotonic() - begun < 1, "the call returns at once"
@@ -86,16 +109,15 @@ def send():
     picture("progress")
     bpy.ops.hayloft.cancel()
     yield "it is cancelled", lambda: last().ended
+    assert not bpy.data.is_dirty and last().state["blend"] == bpy.data.filepath
     assert last().state.get("cancelled") and not last().job and not os.path.exists(last().state["copy"]), last().state
     bpy.ops.hayloft.submit()
-    yield "it goes on", lambda: len(session.now.runs) == 2 and sending()
+    yield "it goes on", lambda: len(session.now.runs) == 3 and sending()
 
 
 def return_():
-    area = show_panels()
-    yield "the editor is there", drawn()
-    area.spaces.active.context = "OUTPUT"
-    yield "the submission is found", lambda: len(session.now.runs) == 2
+    area = yield from open_panels()
+    yield "the submission is found", lambda: len(session.now.runs) == 3
     yield "it ends", lambda: last().ended
     assert last().job and not os.path.exists(last().state["copy"]), last().state
     yield "the farm renders it", lambda: last().job in session.now.jobs and session.now.jobs[last().job].finished
@@ -105,6 +127,20 @@ def return_():
     yield "the image is drawn", drawn()
     yield "the image is drawn", drawn()
     picture("jobs")
+    job = last().job
+    session.now.runs.clear()
+    session.now.jobs.clear()
+    bpy.ops.hayloft.refresh()
+    yield "the farm tells of the job", lambda: job in session.now.jobs and session.now.jobs[job].image
+    assert [(one.id, one.run) for one in module("joblist").entries(session.blend())] == [(job, None)]
+    stored.maps.add().foreign = "P:/film"
+    stored.maps[0].local = "/mnt/film"
+    area.type = "PREFERENCES"
+    bpy.context.preferences.active_section = "ADDONS"
+    bpy.context.window_manager.addon_search = "Hayloft"
+    bpy.ops.preferences.addon_expand(module=session.__package__)
+    yield "the preferences are drawn", drawn()
+    picture("preferences")
 
 
 steps = {"send": send, "return": return_}[PART]()

@@ -27,12 +27,36 @@ type array struct {
 }
 
 func (r *array) flags(f *pflag.FlagSet) {
-	f.StringVar(&r.script, "script", "", "Python `file` that Blender runs for each file of --each")
+	f.StringVar(&r.script, "script", "", "Python `file` that Blender runs for each file of --each; --whole-folder sends its modules along")
 	f.StringArrayVar(&r.each, "each", nil, "make a task for each file that matches this `pattern`; repeatable")
 }
 
 // asked tells whether the submission is an array.
 func (r array) asked() bool { return r.script != "" || len(r.each) > 0 }
+
+// lieIn takes paths that are not absolute for such in a folder that came from elsewhere, if the script is there.
+func (r *array) lieIn(dir string) {
+	if script := filepath.Join(dir, r.script); r.script != "" && filepath.IsLocal(r.script) {
+		if _, err := regular(script); err != nil {
+			return
+		}
+		r.script = script
+		for i, pattern := range r.each {
+			if filepath.IsLocal(pattern) {
+				r.each[i] = filepath.Join(escapePattern(dir), pattern)
+			}
+		}
+	}
+}
+
+// escapePattern gives a pattern that matches a path alone. Where the backslash separates folders, [filepath.Match] has no way
+// to escape anything, and folders for temporary files have no such names.
+func escapePattern(path string) string {
+	if filepath.Separator == '\\' {
+		return path
+	}
+	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(path)
+}
 
 // check refuses half an array, and says what the settings will be as far as they must be known before files are.
 func (r array) check(settings map[string]any) error {
@@ -100,8 +124,7 @@ func (a *app) gatherArray(ctx context.Context, s submission, target string, sett
 	}
 	files := append([]string{script}, data...)
 	if target == "" {
-		g.tree.Root, err = arrayRoot(s.project, files)
-		g.shot.Root, g.array.alone = g.tree.Root, true
+		g, err = s.array.gatherAlone(ctx, s, files)
 	} else {
 		plain := s
 		plain.array = array{}
@@ -123,6 +146,22 @@ func (a *app) gatherArray(ctx context.Context, s submission, target string, sett
 		}
 	}
 	slices.SortFunc(g.tree.Files, func(a, b gather.File) int { return a.Path.Compare(b.Path) })
+	return g, nil
+}
+
+// gatherAlone begins the project of an array without a .blend: with nothing or, if that was asked for, with the whole folder,
+// which may have modules that the script imports.
+func (r array) gatherAlone(ctx context.Context, s submission, files []string) (g gathered, err error) {
+	root, err := arrayRoot(s.project, files)
+	if err != nil {
+		return g, err
+	}
+	if s.wholeFolder {
+		if g.tree, err = gather.Walk(ctx, root, gather.Options{Exclude: s.exclude}); err != nil {
+			return g, err
+		}
+	}
+	g.tree.Root, g.shot.Root, g.array.alone = root, root, true
 	return g, nil
 }
 

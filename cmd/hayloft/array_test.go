@@ -2,6 +2,7 @@ package main
 
 import (
 	"archive/zip"
+	"fmt"
 	"io"
 	"maps"
 	"os"
@@ -20,6 +21,7 @@ data, folder = sys.argv[sys.argv.index("--") + 1:]
 assert (data, folder) == (os.environ["HAYLOFT_DATA"], os.environ["HAYLOFT_OUTPUT"])
 text = open(data).read().strip()
 print("working on", text)
+print("says", text, file=sys.stderr)
 if text == "fail":
     raise RuntimeError("this one fails")
 if text != "nothing":
@@ -66,7 +68,9 @@ func TestArray(t *testing.T) {
 	if r := hayloft(t.Context(), "job", "download", "--manager", f.url, job.JobID, "-d", flat); r.code != 0 {
 		t.Fatal(r.stderr)
 	}
-	if diff := cmp.Diff(want, textsIn(t, flat)); diff != "" {
+	texts := textsIn(t, flat)
+	checkLogs(t, texts, "logs/")
+	if diff := cmp.Diff(want, texts); diff != "" {
 		t.Errorf("downloaded (-want +got):\n%s", diff)
 	}
 	checkArrayByTask(t, f, job.JobID, want)
@@ -99,16 +103,25 @@ func byTask(outputs map[string]string) map[string]string {
 	return moved
 }
 
-// checkLogs takes the logs out of texts; each must name its data file.
-func checkLogs(t *testing.T, texts map[string]string) {
+// checkLogs takes the logs of the three tasks out of texts. Each stream must have what the script wrote to it for its data
+// file, and nothing of the other.
+func checkLogs(t *testing.T, texts map[string]string, below string) {
 	t.Helper()
 	for i, word := range []string{"one", "two", "three"} {
-		stem := string(rune('a' + i))
-		name := "000" + string(rune('1'+i)) + "-data_" + stem + ".txt/log.txt"
-		if !strings.Contains(texts[name], "> working on "+word+"\n") {
-			t.Errorf("%s is %q", name, texts[name])
+		folder := fmt.Sprintf("%s%04d-data_%c.txt/", below, i+1, 'a'+i)
+		log, stdout, stderr := texts[folder+"log.txt"], texts[folder+"stdout.txt"], texts[folder+"stderr.txt"]
+		if !strings.Contains(log, " > working on "+word+"\n") || !strings.Contains(log, " 2> says "+word+"\n") || !strings.Contains(log, "going to run: ") {
+			t.Errorf("the log in %s is %q", folder, log)
 		}
-		delete(texts, name)
+		if !strings.Contains("\n"+stdout, "\nworking on "+word+"\n") || strings.Contains(stdout, "says") || strings.Contains(stdout, "pid=") {
+			t.Errorf("standard output in %s is %q", folder, stdout)
+		}
+		if !strings.Contains("\n"+stderr, "\nsays "+word+"\n") || strings.Contains(stderr, "working") || strings.Contains(stderr, "pid=") {
+			t.Errorf("standard error in %s is %q", folder, stderr)
+		}
+		for _, name := range []string{"log.txt", "stdout.txt", "stderr.txt"} {
+			delete(texts, folder+name)
+		}
 	}
 }
 
@@ -120,7 +133,7 @@ func checkArrayByTask(t *testing.T, f farm, job string, want map[string]string) 
 			t.Fatal(r.stderr)
 		}
 		texts := textsIn(t, dir)
-		checkLogs(t, texts)
+		checkLogs(t, texts, "")
 		if diff := cmp.Diff(byTask(want), texts); diff != "" {
 			t.Errorf("downloaded by task (-want +got):\n%s", diff)
 		}
@@ -140,7 +153,7 @@ func checkArrayZip(t *testing.T, f farm, job string, want map[string]string) {
 	defer archive.Close()
 	texts := map[string]string{}
 	for _, file := range archive.File {
-		if stored := file.Method == zip.Store; stored == strings.HasSuffix(file.Name, "log.txt") {
+		if stored := file.Method == zip.Store; stored != strings.HasSuffix(file.Name, "/out.txt") {
 			t.Errorf("%s has the method %d", file.Name, file.Method)
 		}
 		r, err := file.Open()
@@ -153,7 +166,7 @@ func checkArrayZip(t *testing.T, f farm, job string, want map[string]string) {
 		}
 		texts[file.Name] = string(text)
 	}
-	checkLogs(t, texts)
+	checkLogs(t, texts, "")
 	if diff := cmp.Diff(byTask(want), texts); diff != "" {
 		t.Errorf("the zip (-want +got):\n%s", diff)
 	}
@@ -179,9 +192,15 @@ func checkLocalRun(t *testing.T, f farm, job, project string) {
 	if len(got) != 1 || !slices.Equal(slices.Collect(maps.Values(got)), []string{"two in Camera,Cube,Light"}) {
 		t.Errorf("it left %v", got)
 	}
-	log, err := os.ReadFile(done.Log)
-	if err != nil || !strings.Contains(string(log), "> working on two\n") || !strings.Contains(string(log), filepath.Join(dir, "jobs")) {
-		t.Errorf("%v, the log is\n%s", err, log)
+	for file, says := range map[string][]string{
+		done.Log: {" > working on two\n", " 2> says two\n", filepath.Join(dir, "jobs")}, done.Stdout: {"\nworking on two\n"}, done.Stderr: {"\nsays two\n"},
+	} {
+		text, err := os.ReadFile(file)
+		for _, one := range says {
+			if err != nil || !strings.Contains("\n"+string(text), one) {
+				t.Errorf("%v, %s is\n%s", err, file, text)
+			}
+		}
 	}
 	if left, err := filepath.Glob(filepath.Join(dir, ".running-*")); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %q, %v", left, err)
@@ -236,7 +255,7 @@ func TestArrayRendersFrames(t *testing.T) {
 		t.Fatalf("exit code %d, %+v\n%s", r.code, job, r.stderr)
 	}
 	out := filepath.Join(t.TempDir(), "out")
-	if r := hayloft(t.Context(), "job", "download", "--manager", f.url, job.JobID, "-d", out); r.code != 0 {
+	if r := hayloft(t.Context(), "job", "download", "--manager", f.url, "--no-logs", job.JobID, "-d", out); r.code != 0 {
 		t.Fatal(r.stderr)
 	}
 	if diff := cmp.Diff([]string{"0001-only/000001.png", "0001-only/000002.png"}, filesIn(t, out)); diff != "" {

@@ -54,7 +54,7 @@ func checkDownload(t *testing.T, f farm, job, folder string) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "frames")
 	download := func() result {
-		return hayloft(t.Context(), "job", "download", "--manager", f.url, "--json", job, "-d", dir)
+		return hayloft(t.Context(), "job", "download", "--manager", f.url, "--json", "--no-logs", job, "-d", dir)
 	}
 	got := lastLine[downloaded](t, download())
 	if got.Files != 5 || got.New != 5 {
@@ -89,7 +89,8 @@ func checkChangedFile(t *testing.T, folder, dir string, here []string, download 
 	if err := os.WriteFile(filepath.Join(folder, filepath.Base(here[0])), []byte("changed"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if r := download(); r.code != 1 || !strings.Contains(r.stderr, here[0]) || r.stdout != "" {
+	r := download()
+	if got := lastLine[downloaded](t, r); r.code != 1 || !strings.Contains(r.stderr, here[0]) || got.Files != len(here)-1 {
 		t.Errorf("a changed file: exit code %d, %q, %q", r.code, r.stdout, r.stderr)
 	}
 	if diff := cmp.Diff(here[1:], filesIn(t, dir)); diff != "" {

@@ -160,7 +160,7 @@ func (f *flamenco) submit(s flamencotest.Submission) flamencotest.SubmittedJob {
 func sceneSettings(name string, frames string) map[string]any {
 	return map[string]any{
 		"frames": frames, "chunk_size": 2, "render_output_root": "{output}", "scene": "Scene", "fps": 24.0, "format": "PNG",
-		"image_file_extension": ".png", "has_previews": false, "render_output_path": "{output}/" + name + "/{timestamp}/######",
+		"image_file_extension": ".png", "has_previews": false, "separate_views": false, "render_output_path": "{output}/" + name + "/{timestamp}/######",
 	}
 }
 

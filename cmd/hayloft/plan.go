@@ -5,11 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -30,9 +31,11 @@ type plan struct {
 	Files       int            `json:"files"`
 	Bytes       int64          `json:"bytes"`
 	FilesToSend int            `json:"files_to_send"` // of which the farm lacks something
-	BytesToSend int64          `json:"bytes_to_send"` // of these files; less travels
+	BytesLacked int64          `json:"bytes_of_files_to_send"`
+	BytesToSend int64          `json:"bytes_to_send"` // of these: what the farm has in no file; compressed it is less
 	Frames      string         `json:"frames"`
 	FrameCount  int            `json:"frame_count"`
+	OfScene     bool           `json:"frames_of_scene"` // no others were given
 	Missing     []shot.Missing `json:"missing"`
 	Outside     []shot.Outside `json:"outside"`
 	Warnings    []string       `json:"warnings"`
@@ -57,7 +60,7 @@ func (a *app) planCommand() *cobra.Command {
 		Use: "plan FILE.blend|DIR", Short: "Say what a submission would send, what is missing, and who could render it", Args: cli.Arguments(cobra.ExactArgs(1)),
 		Long: "Say what a submission would send, what is missing, and who could render it. Nothing is sent. It ends with exit code 3 when\n" +
 			"a file is missing without which frames would be wrong.",
-		Example: cli.Examples("hayloft plan shot.blend --setting frames=1-100", "hayloft plan shot.blend --json"),
+		Example: cli.Examples("hayloft plan shot.blend", "hayloft plan shot.blend --setting frames=1-100 --json"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.plan(cmd.Context(), s, args[0])
 		},
@@ -78,22 +81,30 @@ func (a *app) plan(ctx context.Context, s submission, target string) error {
 		return err
 	}
 	defer remove()
-	_, settings, err := s.readSettings(ctx, c)
+	jobType, settings, err := s.readSettings(ctx, c)
 	if err != nil {
+		return err
+	}
+	if _, err := s.askScene(jobType, settings, target); err != nil {
 		return err
 	}
 	g, err := a.gather(ctx, s, target, settings)
 	if err != nil {
 		return err
 	}
-	p, err := a.planOf(ctx, c, s, g)
+	p, err := planOf(ctx, c, s, g)
 	if err != nil {
 		return err
 	}
+	done, err := a.upload(ctx, c, s, g.tree, true)
+	if err != nil {
+		return g.naming(err)
+	}
+	p.count(done)
 	if a.JSON {
 		err = a.PrintJSON(p)
 	} else {
-		err = p.print(a.Stdout)
+		_, err = io.WriteString(a.Stdout, p.heading()+p.text())
 	}
 	if err == nil {
 		err = g.refusal()
@@ -185,35 +196,59 @@ func (g gathered) refusal() error {
 	var lines []string
 	for _, m := range g.shot.Missing {
 		if m.Required {
-			lines = append(lines, fmt.Sprintf("  %s %s: %s", kindText(m), m.Datablock[min(2, len(m.Datablock)):], m.Resolved))
+			lines = append(lines, "  "+missingLine(m, m.Datablock[min(2, len(m.Datablock)):]+":", g.blend))
 		}
 	}
 	if len(lines) == 0 {
 		return nil
 	}
-	const most = 20
-	if more := len(lines) - most; more > 0 {
-		lines = append(lines[:most], fmt.Sprintf("  and %d more; `hayloft plan` lists them", more))
+	if more := len(lines) - mostNamed; more > 0 {
+		lines = append(lines[:mostNamed], fmt.Sprintf("  and %d more; `hayloft plan` lists them", more))
 	}
-	return cli.ExitError{Code: cli.ExitJob, Err: fmt.Errorf("files are missing without which frames would be wrong; put them back, or say --allow-missing:\n%s",
+	return cli.ExitError{Code: cli.ExitJob, Err: fmt.Errorf("files are missing without which frames would be wrong; put them back, say with --map where they\n"+
+		"lie on this machine, or go on with --allow-missing:\n%s",
 		strings.Join(lines, "\n"))}
 }
 
-func kindText(m shot.Missing) string { return strings.ReplaceAll(m.Kind, "-", " ") }
-
-// planOf asks the farm what of a project it lacks and who could render it.
-func (a *app) planOf(ctx context.Context, c *client.Client, s submission, g gathered) (plan, error) {
-	done, err := a.upload(ctx, c, s, g.tree, true)
-	if err != nil {
-		return plan{}, err
+// naming adds to an error about files that cannot be read which datablocks want them.
+func (g gathered) naming(err error) error {
+	var unusable *gather.UnusableError
+	if !errors.As(err, &unusable) {
+		return err
 	}
-	p := plan{Blend: g.blend, Root: g.shot.Root, Files: done.Manifest.Len(), Bytes: done.Manifest.Size(),
-		FilesToSend: done.Sent.BlobsSent, BytesToSend: done.Sent.BytesSent, Frames: g.frames.String(), FrameCount: g.frames.Count(),
+	var lines []string
+	for _, cause := range unusable.Causes {
+		var at *fs.PathError
+		if !errors.As(cause, &at) {
+			continue
+		}
+		for _, d := range g.shot.Report.Dependencies {
+			if len(lines) < mostNamed && slices.Contains(d.Files, at.Path) {
+				lines = append(lines, fmt.Sprintf("  %s %s of %s wants %s", d.Kind, d.Datablock[min(2, len(d.Datablock)):], d.Blend, at.Path))
+			}
+		}
+	}
+	if len(lines) == 0 {
+		return err
+	}
+	return fmt.Errorf("%w\n%s", err, strings.Join(lines, "\n"))
+}
+
+// mostNamed is how many files a message lists.
+const mostNamed = 20
+
+// planOf says what is known of a submission before its files are read, and asks the farm who could render it.
+func planOf(ctx context.Context, c *client.Client, s submission, g gathered) (plan, error) {
+	p := plan{Blend: g.blend, Root: g.shot.Root, Frames: g.frames.String(), FrameCount: g.frames.Count(), OfScene: s.framesOfScene,
 		Missing: orEmpty(g.shot.Missing), Outside: orEmpty(g.shot.Outside), Warnings: orEmpty(g.shot.Warnings), Features: orEmpty(g.shot.Features),
 		Scripts: orEmpty(g.shot.Scripts), AddOns: orEmpty(g.shot.AddOns),
 		Workers: []planWorker{}}
+	needs := p.Features
+	if s.anyWorker {
+		needs = []string{}
+	}
 	name := g.jobName(s)
-	answer, err := c.EligibleWorkers(ctx, wire.JobNeeds{Requires: &p.Features, Type: &s.jobType, Name: &name})
+	answer, err := c.EligibleWorkers(ctx, wire.JobNeeds{Requires: &needs, Type: &s.jobType, Name: &name})
 	if err != nil {
 		return plan{}, err
 	}
@@ -232,6 +267,12 @@ func (a *app) planOf(ctx context.Context, c *client.Client, s submission, g gath
 	return p, nil
 }
 
+// count takes in what was found when the files were read, and what the farm lacked of them.
+func (p *plan) count(done upload.Result) {
+	p.Files, p.Bytes = done.Manifest.Len(), done.Manifest.Size()
+	p.FilesToSend, p.BytesLacked, p.BytesToSend = done.Sent.BlobsSent, done.Sent.BytesSent, done.Sent.BytesNew
+}
+
 // jobName is the job's name: as it was given, or the file's.
 func (g gathered) jobName(s submission) string {
 	if s.name != "" {
@@ -246,49 +287,6 @@ func orEmpty[T any](list []T) []T {
 		return []T{}
 	}
 	return list
-}
-
-// print writes the plan for people.
-func (p plan) print(w io.Writer) error {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n%d files, %s; the farm lacks %d, %s\n", p.Blend, p.Files, cli.BytesText(p.Bytes), p.FilesToSend, cli.BytesText(p.BytesToSend))
-	if p.FrameCount > 0 {
-		fmt.Fprintf(&b, "%d frames: %s\n", p.FrameCount, p.Frames)
-	}
-	for _, m := range p.Missing {
-		mark := "optional"
-		if m.Required {
-			mark = "MISSING"
-		}
-		fmt.Fprintf(&b, "%-8s  %s %s  %s\n", mark, kindText(m), m.Datablock, m.Resolved)
-	}
-	for _, o := range p.Outside {
-		fmt.Fprintf(&b, "outside   %s  as %s\n", o.Path, o.As)
-	}
-	for _, text := range p.Warnings {
-		fmt.Fprintf(&b, "warning   %s\n", text)
-	}
-	if len(p.Features) > 0 {
-		fmt.Fprintf(&b, "needs     %s\n", strings.Join(p.Features, ", "))
-	}
-	if len(p.Scripts) > 0 {
-		fmt.Fprintf(&b, "runs      %s\n", strings.Join(p.Scripts, ", "))
-	}
-	if len(p.AddOns) > 0 {
-		fmt.Fprintf(&b, "add-ons   %s\n", strings.Join(p.AddOns, ", "))
-	}
-	for _, worker := range p.Workers {
-		if worker.Can {
-			fmt.Fprintf(&b, "can       %s\n", worker.Name)
-		} else {
-			fmt.Fprintf(&b, "cannot    %s: %s\n", worker.Name, worker.Why)
-		}
-	}
-	if p.Seconds != nil {
-		fmt.Fprintf(&b, "about %s, if all that can and are awake render\n", cli.DurationText(time.Duration(*p.Seconds*float64(time.Second))))
-	}
-	_, err := io.WriteString(w, b.String())
-	return err
 }
 
 // upload stores what the manager lacks of a project, or with dryRun finds out what that is.

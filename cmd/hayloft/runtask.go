@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hayloft/api/client"
+	"hayloft/api/tasklog"
 	"hayloft/api/wire"
 	"hayloft/cas"
 	"hayloft/checkout"
@@ -39,6 +40,8 @@ type ranLocally struct {
 	Why     string        `json:"why,omitempty"`
 	Dir     string        `json:"dir"`
 	Log     string        `json:"log"`
+	Stdout  string        `json:"stdout"` // files of what its processes wrote
+	Stderr  string        `json:"stderr"`
 	Steps   int           `json:"steps"`
 	Outputs []localOutput `json:"outputs"`
 }
@@ -56,8 +59,10 @@ func (a *app) runTaskCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "run-task TASK_ID", Short: "Run a task of the farm on this machine", Args: cli.Arguments(cobra.MaximumNArgs(1)),
 		Long: "Run a task of the farm on this machine, with the commands, files and checks that a worker has: the job's checkout is\n" +
-			"fetched into the folder, and what the task produces stays there. The farm does not notice. It ends with exit code 3\n" +
-			"when the task fails. A task that reads what others produced, such as a preview video, finds what is in the folder.",
+			"fetched into the folder, and what the task produces stays there, with the task's log in " + tasklog.FileName + " and what\n" +
+			"its processes wrote in " + tasklog.StdoutName + " and " + tasklog.StderrName + ". The farm does not notice. It ends with exit code 3\n" +
+			"when the task fails. Frames that are in the folder and whole are not rendered again, as on the farm. What the task needs of\n" +
+			"other tasks, such as the frames of a preview video, is fetched unless it is in the folder.",
 		Example: cli.Examples("hayloft run-task 0192f3c8-5b1e-7c7d-9a55-5d2f2d6d3b10 -d try", "hayloft run-task --job 0192f3 --index 3 --variable blender=/opt/blender-4.2/blender"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.runTask(cmd.Context(), r, args)
@@ -67,7 +72,7 @@ func (a *app) runTaskCommand() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&r.job, "job", "", "`job` of the task, if the task is named by its index")
 	f.IntVar(&r.index, "index", 0, "`number` of the task in its job, from 1")
-	f.StringVarP(&r.dir, "dir", "d", "", "`folder` for files, outputs and log (default: the task's id)")
+	f.StringVarP(&r.dir, "dir", "d", "", "`folder` for files, outputs and logs (default: the task's id)")
 	f.StringArrayVar(&r.variables, "variable", nil, "what a variable means on this machine, `NAME=VALUE`, such as blender=/opt/blender/blender; repeatable")
 	return cmd
 }
@@ -99,6 +104,9 @@ func (a *app) runTask(ctx context.Context, r localRun, args []string) error {
 	}
 	assigned, err := site.assign(ctx, c, task, own)
 	if err != nil {
+		return err
+	}
+	if err := a.fetchInputs(ctx, c, site, assigned); err != nil {
 		return err
 	}
 	result, failed, err := a.perform(ctx, c, site, assigned)
@@ -158,9 +166,12 @@ func (r localRun) find(ctx context.Context, c *client.Client, args []string) (wi
 // errFound ends a search through a job's tasks.
 var errFound = errors.New("found")
 
-// localSite is the folder that a task runs in: jobs and output stand for the farm's folders, log.txt is the task's log, and
-// scratch is gone at the end.
-type localSite struct{ dir, jobs, output, scratch string }
+// localSite is the folder that a task runs in: jobs and output stand for the farm's folders, the task's log lies beside them,
+// and scratch is gone at the end.
+type localSite struct {
+	dir, jobs, output, scratch string
+	farmOutput                 string // the farm's output folder, as its workers name it
+}
 
 func newLocalSite(dir string) (localSite, error) {
 	dir, err := filepath.Abs(dir)
@@ -225,11 +236,12 @@ func entryOf(f wire.ShamanFileSpec) (e checkout.Entry, err error) {
 }
 
 // assign resolves the task's commands for this machine: as for a worker of this platform, but with the farm's folders here.
-func (s localSite) assign(ctx context.Context, c *client.Client, task wire.Task, own map[string]string) (wire.AssignedTask, error) {
+func (s *localSite) assign(ctx context.Context, c *client.Client, task wire.Task, own map[string]string) (wire.AssignedTask, error) {
 	told, err := c.Variables(ctx, "workers", runtime.GOOS)
 	if err != nil {
 		return wire.AssignedTask{}, err
 	}
+	s.farmOutput = told["output"].Value
 	farm, here := make(variables.Set, len(told)), make(variables.Set, len(told))
 	for name, v := range told {
 		farm[name] = variables.Variable{IsTwoWay: v.IsTwoway, Values: []variables.Value{{Value: v.Value}}}
@@ -258,10 +270,11 @@ func (s localSite) assign(ctx context.Context, c *client.Client, task wire.Task,
 // perform runs the task. failed is why the task failed; err is what went wrong around it.
 func (a *app) perform(ctx context.Context, c *client.Client, site localSite, task wire.AssignedTask) (done ranLocally, failed, err error) {
 	done = ranLocally{TaskID: task.Uuid.String(), JobID: task.Job.String(), Name: task.Name, Status: string(wire.TaskStatusCompleted),
-		Dir: site.dir, Log: filepath.Join(site.dir, "log.txt"), Outputs: []localOutput{}}
-	log, err := os.Create(done.Log)
+		Dir: site.dir, Log: filepath.Join(site.dir, tasklog.FileName), Stdout: filepath.Join(site.dir, tasklog.StdoutName),
+		Stderr: filepath.Join(site.dir, tasklog.StderrName), Outputs: []localOutput{}}
+	log, err := createLogFiles(site.dir)
 	if err != nil {
-		return done, nil, fmt.Errorf("make the log of the task: %w", err)
+		return done, nil, err
 	}
 	shown := io.Writer(log)
 	if !a.JSON {

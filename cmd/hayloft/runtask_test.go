@@ -50,10 +50,35 @@ func TestRunTask(t *testing.T) {
 			t.Errorf("%s differs from the farm's: %+v", name, o)
 		}
 	}
-	// The video is made of the frames that are in the folder by now.
-	r = hayloft(t.Context(), "run-task", "--manager", f.url, "--json", "--job", job.JobID, "--index", "2", "-d", dir)
-	if done := lastLine[ranLocally](t, r); r.code != 0 || len(done.Outputs) != 1 || !strings.HasSuffix(done.Outputs[0].Path, ".mp4") {
-		t.Errorf("the video: exit code %d, %+v\n%s", r.code, done, r.stderr)
+	// The video is made of the frames that are in the folder by now, or else of the farm's.
+	for _, dir := range []string{dir, filepath.Join(t.TempDir(), "alone")} {
+		r = hayloft(t.Context(), "run-task", "--manager", f.url, "--json", "--job", job.JobID, "--index", "2", "-d", dir)
+		video := lastLine[ranLocally](t, r)
+		if r.code != 0 || len(video.Outputs) != 1 || !strings.HasSuffix(video.Outputs[0].Path, ".mp4") {
+			t.Fatalf("the video: exit code %d, %+v\n%s", r.code, video, r.stderr)
+		}
+		for _, o := range done.Outputs {
+			want := o.SHA256
+			if filepath.Base(dir) == "alone" {
+				want = o.Farm
+			}
+			if is, err := digestOf(filepath.Join(dir, filepath.FromSlash(o.Path))); err != nil || is.String() != want {
+				t.Errorf("%s in %s is %s, %v; rendered here %s, on the farm %s", o.Path, dir, is, err, o.SHA256, o.Farm)
+			}
+		}
+	}
+}
+
+func TestReadsFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "out", "0001.png")
+	dir := filepath.Dir(file)
+	for input, reads := range map[string]bool{
+		file: true, dir: true, filepath.Dir(dir): true, filepath.Join(dir, "*.png"): true, filepath.Join(dir, "*.exr"): false,
+		filepath.Join(dir, "0002.png"): false, file + "x": false, filepath.Join(filepath.Dir(dir), "*.png"): false, "0001.png": false, "": false, "[": false,
+	} {
+		if readsFile(input, file) != reads {
+			t.Errorf("%q reads %q: want %v", input, file, reads)
+		}
 	}
 }
 

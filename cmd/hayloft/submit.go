@@ -29,10 +29,12 @@ type submission struct {
 	manager, jobType, name, project string
 	settings                        []string
 	exclude                         []string
+	metadata                        []string
 	priority                        int
 	prefixes                        []string
 	paused, wait, keep, wholeFolder bool
 	allowMissing, anyWorker         bool
+	framesOfScene                   bool // frames are the scene's, since none were given
 	index                           cli.IndexFlag
 	limits                          cli.LimitFlags
 	array                           array
@@ -49,10 +51,11 @@ type submitted struct {
 	Files          int            `json:"files"`
 	FilesUploaded  int            `json:"files_uploaded"`
 	BytesTotal     int64          `json:"bytes_total"`
-	BytesUploaded  int64          `json:"bytes_uploaded"`
+	BytesUploaded  int64          `json:"bytes_uploaded"`  // what the farm had in no file
 	BytesTravelled int64          `json:"bytes_travelled"` // on the wire, all that surrounds the content included
 	Seconds        float64        `json:"seconds"`
 	Missing        []shot.Missing `json:"missing"`
+	Plan           *plan          `json:"plan,omitempty"` // as `hayloft plan` said it beforehand; its files and bytes to send were sent
 }
 
 func (a *app) submitCommand() *cobra.Command {
@@ -61,11 +64,12 @@ func (a *app) submitCommand() *cobra.Command {
 		Use: "submit [FILE.blend|DIR|URL.zip]", Short: "Send a project to the farm and render it", Args: cli.Arguments(cobra.MaximumNArgs(1)),
 		Long: "Send a project to the farm and render it. What the .blend needs is found by looking into it, libraries included; when\n" +
 			"something is missing without which frames would be wrong, nothing is sent. Only bytes that the farm has never seen\n" +
-			"travel. A job type without a .blend needs no file.",
+			"travel. Frames, format and other settings that are not given are those of the scene, as in the add-on. A job type\n" +
+			"without a .blend needs no file.",
 		Example: cli.Examples(
-			"hayloft submit scene.blend --setting frames=1-48 --wait",
+			"hayloft submit scene.blend --wait",
 			"hayloft submit --project ~/film ~/film/shots/010.blend --setting frames=1-100 --setting chunk_size=5",
-			"hayloft submit https://files.example/shot.zip --setting frames=1-48",
+			"hayloft submit https://files.example/shot.zip --setting format=PNG",
 			"hayloft submit --script render.py --each 'data/*.txt' scene.blend",
 			"hayloft submit --type echo-sleep-test --setting message=hello"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -84,6 +88,7 @@ func (a *app) submitCommand() *cobra.Command {
 	f.BoolVar(&s.allowMissing, "allow-missing", false, "go on although files are missing, and say so on the job")
 	f.BoolVar(&s.anyWorker, "any-worker", false, "give tasks to workers whose Blender lacks what the file needs, too")
 	f.BoolVar(&s.wait, "wait", false, "wait until the job ends; exit code 3 if it fails")
+	f.StringArrayVar(&s.metadata, "metadata", nil, "note kept with the job, `KEY=VALUE`; repeatable")
 	f.StringVar(&s.postResults, "post-results", "", "have the manager POST each result to this `URL` as it is finished")
 	return cmd
 }
@@ -133,17 +138,24 @@ func (a *app) submit(ctx context.Context, s submission, target string) error {
 	if err != nil {
 		return err
 	}
-	if err := checkRequired(jobType, settings, target != ""); err != nil {
+	untold, err := s.askScene(jobType, settings, target)
+	if err != nil {
+		return err
+	}
+	if err := checkRequired(jobType, settings, target != "", untold); err != nil {
 		return err
 	}
 	var result submitted
 	result.Missing = []shot.Missing{}
 	job := s.newJob()
+	if err := addMetadata(*job.Metadata, s.metadata); err != nil {
+		return err
+	}
 	if target == "" && !s.array.asked() {
 		job.Name = cmp.Or(job.Name, s.jobType)
 	} else {
 		if err := a.sendProject(ctx, c, s, target, &job, settings, &result); err != nil {
-			return err
+			return a.endRefused(result, err)
 		}
 	}
 	job.Settings = (*wire.JobSettings)(&settings)
@@ -163,6 +175,14 @@ func (a *app) submit(ctx context.Context, s submission, target string) error {
 	}
 	result.Seconds = time.Since(start).Seconds()
 	return a.endSubmit(s, stored, result)
+}
+
+// endRefused gives the error of a submission that came to no job. What was missing is on standard output for programs.
+func (a *app) endRefused(result submitted, err error) error {
+	if !a.JSON || len(result.Missing) == 0 {
+		return err
+	}
+	return errors.Join(a.PrintJSON(result), err)
 }
 
 // readSettings asks for the job type and reads the settings by what it declares.
@@ -218,6 +238,9 @@ func (a *app) sendProject(ctx context.Context, c *client.Client, s submission, t
 			return err
 		}
 	}
+	if _, told := (*job.Metadata)[blendFileKey]; !told && target != "" {
+		(*job.Metadata)[blendFileKey] = logicalName(main)
+	}
 	if job.Name == "" {
 		job.Name = strings.TrimSuffix(filepath.Base(main), filepath.Ext(main))
 	}
@@ -229,23 +252,16 @@ func (a *app) sendProject(ctx context.Context, c *client.Client, s submission, t
 		return err
 	}
 	result.Missing = orEmpty(g.shot.Missing)
-	if err := g.refusal(); err != nil {
-		if !s.allowMissing {
-			return err
-		}
-		a.Say("going on without %s", missingText(g.shot.Missing))
-		(*job.Metadata)["allowed-missing"] = missingText(g.shot.Missing)
-	}
-	for _, text := range g.shot.Warnings {
-		a.Say("warning: %s", text)
-	}
-	if len(g.shot.Features) > 0 && !s.anyWorker {
-		job.Requires = &g.shot.Features
-	}
-	done, err := a.upload(ctx, c, s, g.tree, false)
+	p, err := a.tellPlan(ctx, c, s, g, job)
 	if err != nil {
 		return err
 	}
+	done, err := a.upload(ctx, c, s, g.tree, false)
+	if err != nil {
+		return g.naming(err)
+	}
+	p.count(done)
+	result.Plan = &p
 	manifest, sent := done.Manifest, done.Sent
 	files := make([]wire.ShamanFileSpec, 0, manifest.Len())
 	for e := range manifest.Entries() {
@@ -258,11 +274,30 @@ func (a *app) sendProject(ctx context.Context, c *client.Client, s submission, t
 	job.Storage = &wire.JobStorageInfo{ShamanCheckoutId: &checkoutID}
 	g.place(settings, checkoutID)
 	result.Checkout, result.Files, result.FilesUploaded = checkoutID, manifest.Len(), sent.BlobsSent
-	result.BytesTotal, result.BytesUploaded = manifest.Size(), sent.BytesSent
+	result.BytesTotal, result.BytesUploaded = manifest.Size(), sent.BytesNew
 	result.BytesTravelled, _ = c.Traffic()
-	a.Say("%d files, %s; the farm lacked %d, %s; sent %s", result.Files, cli.BytesText(result.BytesTotal), result.FilesUploaded,
-		cli.BytesText(result.BytesUploaded), cli.BytesText(result.BytesTravelled))
+	a.Say("%s, %s; the farm lacked %s; sent %s", counted(result.Files, "file"), cli.BytesText(result.BytesTotal),
+		lackedText(result.FilesUploaded, sent.BytesSent, sent.BytesNew), cli.BytesText(result.BytesTravelled))
 	return nil
+}
+
+// tellPlan prints the plan, and takes down in the job what follows from it. Its error refuses the submission.
+func (a *app) tellPlan(ctx context.Context, c *client.Client, s submission, g gathered, job *wire.SubmittedJob) (plan, error) {
+	if err := g.refusal(); err != nil {
+		if !s.allowMissing {
+			return plan{}, err
+		}
+		a.Say("going on without %s", missingText(g.shot.Missing))
+		(*job.Metadata)["allowed-missing"] = missingText(g.shot.Missing)
+	}
+	if len(g.shot.Features) > 0 && !s.anyWorker {
+		job.Requires = &g.shot.Features
+	}
+	p, err := planOf(ctx, c, s, g)
+	if err == nil && !a.JSON {
+		a.Say("%s", strings.TrimSuffix(p.text(), "\n"))
+	}
+	return p, err
 }
 
 // checkFirst asks whether the job would be accepted, before anything of the project travels.
@@ -313,10 +348,17 @@ func locate(target, project string) (blend, root string, err error) {
 	if root, err = filepath.Abs(project); err != nil {
 		return "", "", err
 	}
-	if inside, err := filepath.Rel(root, blend); err != nil || !filepath.IsLocal(inside) {
+	if below(root, blend) {
+		return blend, root, nil
+	}
+	// One of them may be spelled through a link.
+	folder, err := filepath.EvalSymlinks(filepath.Dir(blend))
+	realRoot, rootErr := filepath.EvalSymlinks(root)
+	if err != nil || rootErr != nil || !below(realRoot, folder) {
 		return "", "", cli.Usage("%s does not lie in --project %s", target, project)
 	}
-	return blend, root, nil
+	inside, err := filepath.Rel(realRoot, folder)
+	return filepath.Join(root, inside, filepath.Base(blend)), root, err
 }
 
 func onlyBlend(dir string) (string, error) {
@@ -380,8 +422,9 @@ func parseSetting(s wire.AvailableJobSetting, text string) (any, error) {
 	}
 }
 
-// checkRequired names what is missing before anything is stored, in the words of the command line.
-func checkRequired(jobType wire.AvailableJobType, settings map[string]any, haveBlend bool) error {
+// checkRequired names what is missing before anything is stored, in the words of the command line. Untold is why the .blend
+// file did not tell it, or nil.
+func checkRequired(jobType wire.AvailableJobType, settings map[string]any, haveBlend bool, untold error) error {
 	for _, s := range jobType.Settings {
 		if s.Required == nil || !*s.Required || s.Default != nil {
 			continue
@@ -394,6 +437,9 @@ func checkRequired(jobType wire.AvailableJobType, settings map[string]any, haveB
 		}
 		if s.Key == "blendfile" {
 			return cli.Usage("job type %s needs a .blend file; name one", jobType.Name)
+		}
+		if untold != nil && s.Eval != nil {
+			return cli.Usage("job type %s needs --setting %s=VALUE, since the file does not tell it: %w", jobType.Name, s.Key, untold)
 		}
 		return cli.Usage("job type %s needs --setting %s=VALUE", jobType.Name, s.Key)
 	}

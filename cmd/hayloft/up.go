@@ -14,6 +14,7 @@ import (
 func (a *app) upCommand() *cobra.Command {
 	var config managerConfig
 	var workers int
+	var performance float64
 	cmd := &cobra.Command{
 		Use: "up", Short: "Run a whole farm on this machine: manager and workers", Args: none,
 		Example: cli.Examples("hayloft up", "hayloft up --data /srv/hayloft --listen 127.0.0.1:8080 --workers 2"),
@@ -21,19 +22,23 @@ func (a *app) upCommand() *cobra.Command {
 			if workers < 0 || workers > 64 {
 				return cli.Usage("--workers %d: run between 0 and 64 workers on one machine", workers)
 			}
+			if err := checkPerformance(performance); err != nil {
+				return err
+			}
 			if err := a.completeManager(&config); err != nil {
 				return err
 			}
-			return a.up(cmd.Context(), config, workers)
+			return a.up(cmd.Context(), config, workers, performance)
 		},
 	}
 	config.flags(cmd)
 	cmd.Flags().IntVar(&workers, "workers", 1, "`number` of workers; each runs one task at a time")
+	performanceFlag(cmd, &performance)
 	return cmd
 }
 
 // up runs the manager and its workers. The workers end first, so that they can sign off.
-func (a *app) up(ctx context.Context, config managerConfig, workers int) error {
+func (a *app) up(ctx context.Context, config managerConfig, workers int, performance float64) error {
 	m, err := openManager(ctx, config)
 	if err != nil {
 		return err
@@ -48,6 +53,7 @@ func (a *app) up(ctx context.Context, config managerConfig, workers int) error {
 	crew, working := errgroup.WithContext(ctx)
 	for i := range workers {
 		one := localWorker(m.url(), config.data, fmt.Sprintf("local-%d", i+1))
+		one.Performance = performance
 		crew.Go(func() error { return runWorker(working, one, config.log.With("worker", one.Name)) })
 	}
 	all.Go(func() error {

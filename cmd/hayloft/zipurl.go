@@ -44,6 +44,7 @@ func (a *app) localProject(ctx context.Context, s *submission, target string) (l
 		return "", nil, err
 	}
 	s.project = came.dir
+	s.array.lieIn(came.dir)
 	return came.blend, came.remove, nil
 }
 

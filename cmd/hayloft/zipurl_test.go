@@ -47,7 +47,7 @@ func TestSubmitURL(t *testing.T) {
 	t.Setenv("TMPDIR", temporary)
 	scene := project(t, 1)
 	dir := filepath.Dir(scene)
-	whole := zipped(t, dir, nil)
+	whole := zipped(t, dir, map[string]string{"film/render.py": "pass"})
 	archives := map[string][]byte{
 		"/shot.zip": whole, "/slip.zip": zipped(t, dir, map[string]string{"../evil.txt": "x"}), "/cut.zip": whole[:len(whole)/2],
 		"/none.zip": zipped(t, t.TempDir(), map[string]string{"a.txt": "x"}),
@@ -74,6 +74,11 @@ func TestSubmitURL(t *testing.T) {
 		if job := lastLine[submitted](t, r); r.code != 0 || job.Files != 3 || job.Name != "scene" {
 			t.Errorf("%s: exit code %d, %+v\n%s", path, r.code, job, r.stderr)
 		}
+	}
+	// The script and what it works on may come in the archive, too.
+	r := hayloft(t.Context(), "submit", "--manager", f.url, "--json", "--paused", "--script", "film/render.py", "--each", "film/textures/*.png", server.URL+"/shot.zip")
+	if job := lastLine[submitted](t, r); r.code != 0 || job.Files != 4 {
+		t.Errorf("an array: exit code %d, %+v\n%s", r.code, job, r.stderr)
 	}
 	for path, says := range map[string]string{
 		"/slip.zip": "unusable path", "/cut.zip": "cut short or is damaged", "/none.zip": "it holds no .blend file",
