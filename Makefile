@@ -69,7 +69,7 @@ check: $(TOOLS)/staticcheck
 # The browser's test starts a farm of its own, so it is one of the Go tests; the variable makes it count.
 .PHONY: test-go
 test-go:
-	HAYLOFT_BROWSER=1 HAYLOFT_DISPLAY=1 go test -race -shuffle=on -timeout=12m ./...
+	HAYLOFT_BROWSER=1 HAYLOFT_DISPLAY=1 HAYLOFT_NAMESPACES=$(shell unshare -rn true 2>/dev/null && echo 1) go test -race -shuffle=on -timeout=12m ./...
 	go test -run='EveryStep|WhileOpening' ./cas/disk
 
 # The built page and the shapes taken from the contract are in git; here they are made anew and must come out the same.
