@@ -3,6 +3,7 @@ package scheduler_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"path/filepath"
 	"testing"
 	"time"
@@ -243,6 +244,12 @@ func checkJob(t *rapid.T, job scheduler.Job) {
 }
 
 func TestRandomFarm(t *testing.T) {
+	if checks := flag.Lookup("rapid.checks"); randomFarms != "" && checks.Value.String() == checks.DefValue {
+		if err := checks.Value.Set(randomFarms); err != nil {
+			t.Fatal(err)
+		}
+		defer checks.Value.Set(checks.DefValue) //nolint:errcheck // It took that one before.
+	}
 	rapid.Check(t, func(t *rapid.T) {
 		dir, remove := tempDir(t)
 		defer remove()

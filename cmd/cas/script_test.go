@@ -51,8 +51,8 @@ func (m leakChecked) Run() int {
 	return 0
 }
 
-// scriptLimit is how long all scripts together may take; they run side by side.
-const scriptLimit = 3 * time.Minute
+// scriptLimit is how long all scripts together may take, the wait for other tests included.
+const scriptLimit = 8 * time.Minute
 
 // TestScripts runs testdata/script: each file is a session with the command line. Beside testscript's own commands
 // there are
