@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
@@ -25,6 +26,8 @@ func (a *app) traceCommand() *cobra.Command {
 }
 
 func (a *app) trace(ctx context.Context, paths []string) error {
+	// A small shot is through before it is worth to look for garbage: with the usual 100 a fifth of its time went there.
+	debug.SetGCPercent(200)
 	report, err := blend.Trace(ctx, paths, blend.Options{})
 	if err != nil {
 		return err
