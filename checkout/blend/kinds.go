@@ -186,15 +186,26 @@ const longestPath = 1024
 // inBlock is a dependency on the file that a text in a block of its own names. lengths are the fields that tell how long
 // that is. ok is false where there is no such text.
 func inBlock(s Struct, kind, field string, lengths ...string) (f finding, ok bool, err error) {
-	block, ok := s.Follow(field)
-	if !ok || block.entry().code != codeData || block.Type() != "" {
-		return finding{}, false, nil
-	}
-	path, err := block.text()
-	if err != nil {
+	block, path, ok, err := textBehind(s, field)
+	if err != nil || !ok {
 		return finding{}, false, err
 	}
-	f = one(s, kind, field, false)
+	return inText(s, kind, field, block, path, lengths...), true, nil
+}
+
+// textBehind reads a text in a block of its own; ok is false where there is none.
+func textBehind(s Struct, field string) (block Block, text string, ok bool, err error) {
+	block, ok = s.Follow(field)
+	if !ok || block.entry().code != codeData || block.Type() != "" {
+		return block, "", false, nil
+	}
+	text, err = block.text()
+	return block, text, err == nil, err
+}
+
+// inText is inBlock for a text that was read.
+func inText(s Struct, kind, field string, block Block, path string, lengths ...string) finding {
+	f := one(s, kind, field, false)
 	f.Written = path
 	f.place = place{at: block.entry().at, size: longestPath, block: block.index}
 	for _, name := range lengths {
@@ -202,7 +213,7 @@ func inBlock(s Struct, kind, field string, lengths ...string) (f finding, ok boo
 			f.place.lengths = append(f.place.lengths, v)
 		}
 	}
-	return f, true, nil
+	return f
 }
 
 func findCache(r *reach, s Struct) error {
@@ -329,24 +340,24 @@ func findProperty(r *reach, s Struct) error {
 	default:
 		return nil
 	}
-	f, ok, err := inBlock(s, "custom property "+s.Text("name"), "data.pointer", "len", "totallen")
+	block, written, ok, err := textBehind(s, "data.pointer")
 	if err != nil || !ok {
 		return err
 	}
 	subtype, err := subtypeOf(s)
-	_, input := r.bases[s.at]
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case subtype == folderPathSubtype:
+	}
+	_, input := r.bases[s.at]
+	declared := subtype == filePathSubtype || subtype == folderPathSubtype
+	// Add-ons declare the subtypes of their properties in Python; the file does not tell those.
+	if !declared && !strings.HasPrefix(written, "//") && !(input && looksLikePath(written)) {
+		return nil // as nearly all texts, of which a scene may have very many
+	}
+	f := inText(s, "custom property "+s.Text("name"), "data.pointer", block, written, "len", "totallen")
+	f.onlyIfThere = !declared
+	if subtype == folderPathSubtype {
 		f.shape = shapeFolder
-	case subtype != filePathSubtype && input && looksLikePath(f.Written):
-		f.onlyIfThere = true
-	case subtype != filePathSubtype && strings.HasPrefix(f.Written, "//"):
-		// Add-ons declare the subtypes of their properties in Python; the file does not tell those.
-		f.onlyIfThere = true
-	case subtype != filePathSubtype:
-		return nil
 	}
 	if input {
 		f.Kind, f.Required, f.base = "node input", !f.onlyIfThere, r.bases[s.at]

@@ -4,7 +4,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"hayloft/api/wire"
 )
@@ -27,7 +26,9 @@ func TestFewFramesGoToTheFastWorker(t *testing.T) {
 		workers[name] = start(t, "worker "+name, nil, hayloft, "worker", "--manager", f.url, "--data", filepath.Join(t.TempDir(), name),
 			"--name", name, "--performance", performance)
 	}
-	f.awaitAwake(t, len(workers))
+	for name := range workers {
+		f.waitAwake(t, name)
+	}
 	dir := t.TempDir()
 	f.startWatch(t, dir)
 
@@ -46,31 +47,6 @@ func TestFewFramesGoToTheFastWorker(t *testing.T) {
 	checkFrames(t, frames, 4)
 	if by := f.framesBy(t, "second.blend"); by["slow"] == 0 || by["fast"]+by["slow"] != 4 {
 		t.Errorf("frames by worker: %v, want those that the fast one left by the slow one", by)
-	}
-}
-
-// awaitAwake waits until so many workers are awake.
-func (f *farm) awaitAwake(t *testing.T, count int) {
-	t.Helper()
-	for {
-		workers, err := f.Workers(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		awake := 0
-		for _, w := range workers {
-			if w.Status == wire.WorkerStatusAwake {
-				awake++
-			}
-		}
-		if awake == count {
-			return
-		}
-		select {
-		case <-time.After(50 * time.Millisecond):
-		case <-t.Context().Done():
-			t.Fatal("the workers did not wake up")
-		}
 	}
 }
 
